@@ -1,0 +1,1 @@
+"""A Ray runtime for OpenHands, and the history of its performance at every commit."""

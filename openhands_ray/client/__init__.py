@@ -1,0 +1,1 @@
+"""The OpenHands side: the only folder that imports ``openhands``."""

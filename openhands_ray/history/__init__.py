@@ -1,0 +1,1 @@
+"""The history side: reads what asv measured. The runtime never imports it."""
