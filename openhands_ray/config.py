@@ -1,0 +1,86 @@
+"""The settings of the runtime, in one frozen class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+from openhands_ray.errors import SettingsError
+
+#: Prefix of the environment variables that hold settings: ``OPENHANDS_RAY_ISOLATION=process``.
+PREFIX = "OPENHANDS_RAY_"
+
+Isolation = Literal["sandbox", "process"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How sessions are placed, walled in and started.
+
+    Attributes:
+        address: The Ray cluster to attach to (``auto``, ``host:port``). None: a small private one of this process.
+        isolation: ``sandbox`` (bubblewrap) or ``process``. None: the strongest that works on the session's node.
+        session_cpus: CPUs that Ray's scheduler sets aside for each session. 0: sessions share what there is.
+        cluster_cpus: CPUs that a private cluster says that it has. None: those of the machine.
+        object_store_bytes: Size of a private cluster's object store; used only as far as files are copied.
+        start_timeout_s: Seconds that a cluster or a session may take to start.
+        no_change_timeout_s: Seconds without output after which a command that does not block is handed back.
+    """
+
+    address: str | None = None
+    isolation: Isolation | None = None
+    session_cpus: float = 0.0
+    cluster_cpus: int | None = None
+    object_store_bytes: int = 256 * 1024 * 1024
+    start_timeout_s: float = 120.0
+    no_change_timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.isolation is not None and self.isolation not in get_args(Isolation):
+            raise SettingsError(f"isolation is one of {', '.join(get_args(Isolation))}, not {self.isolation!r}.")
+        for name in ("session_cpus", "object_store_bytes", "start_timeout_s", "no_change_timeout_s"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} cannot be negative, but is {getattr(self, name)!r}.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the settings of ``OPENHANDS_RAY_*``; the address also of ``RAY_ADDRESS``, Ray's own variable.
+
+        OpenHands' ``NO_CHANGE_TIMEOUT_SECONDS`` is honoured too.
+
+        Raises:
+            SettingsError: a variable is unknown, or its value is not of its type.
+        """
+        values: dict[str, Any] = {}
+        if "RAY_ADDRESS" in environment:
+            values["address"] = environment["RAY_ADDRESS"]
+        if "NO_CHANGE_TIMEOUT_SECONDS" in environment:
+            name = "NO_CHANGE_TIMEOUT_SECONDS"
+            values["no_change_timeout_s"] = _convert(name, environment[name], "float")
+        types = {field.name: str(field.type) for field in fields(cls)}
+        for variable, text in environment.items():
+            if not variable.startswith(PREFIX) or variable in _OTHER_VARIABLES:
+                continue
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in types:
+                known = ", ".join(f"{PREFIX}{each.upper()}" for each in types)
+                raise SettingsError(f"{variable} is not a setting. The settings are {known}.")
+            values[name] = _convert(variable, text, types[name])
+        return cls(**values)
+
+
+# Set by this package itself, and not settings.
+_OTHER_VARIABLES = {f"{PREFIX}KEY"}
+
+
+def _convert(variable: str, text: str, kind: str) -> str | int | float:
+    try:
+        if kind.startswith("int"):
+            return int(text)
+        if kind.startswith("float"):
+            return float(text)
+    except ValueError:
+        raise SettingsError(f"{variable} is a number, not {text!r}.") from None
+    return text

@@ -1,0 +1,94 @@
+"""The errors of this package, and the only place where Ray's are translated into them.
+
+::
+
+    OpenHandsRayError
+    ├── SettingsError          a setting is unknown or contradicts another
+    ├── ClusterError           a Ray cluster could not be started or reached
+    └── SessionError
+        ├── SessionStartError      a session could not be started
+        ├── SessionExistsError     there is one with this id already
+        ├── SessionNotFoundError   there is none with this id
+        ├── SessionLostError       it ended before it answered
+        ├── SessionTimeoutError    it did not answer in time
+        └── TransferError          a copy into or out of it failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class OpenHandsRayError(Exception):
+    """Base of all errors that this package raises."""
+
+
+class SettingsError(OpenHandsRayError, ValueError):
+    """A setting is unknown, of the wrong type, or contradicts another."""
+
+
+class ClusterError(OpenHandsRayError):
+    """A Ray cluster could not be started or reached."""
+
+
+class SessionError(OpenHandsRayError):
+    """Base of what goes wrong with one session."""
+
+
+class SessionStartError(SessionError):
+    """A session could not be started; nothing is left of it."""
+
+    def __init__(self, sid: str, reason: str) -> None:
+        super().__init__(sid, reason)
+        self.sid, self.reason = sid, reason
+
+    def __str__(self) -> str:
+        return f"The session {self.sid!r} could not be started: {self.reason}"
+
+
+class SessionExistsError(SessionError):
+    """There is a session with this id already."""
+
+
+class SessionNotFoundError(SessionError):
+    """There is no session with this id."""
+
+
+class SessionLostError(SessionError):
+    """The session ended before it answered."""
+
+
+class SessionTimeoutError(SessionError):
+    """The session did not answer in time."""
+
+
+class TransferError(SessionError):
+    """A copy into or out of a session failed; what was there before is as it was."""
+
+
+@contextmanager
+def translated(sid: str, what: str) -> Iterator[None]:
+    """Turn Ray's errors in the body into ours.
+
+    Args:
+        sid: the session's id.
+        what: what was asked of it, for the message.
+    """
+    import ray.exceptions
+
+    try:
+        yield
+    except ray.exceptions.GetTimeoutError:
+        raise SessionTimeoutError(f"The session {sid!r} did not answer in time ({what}).") from None
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, OpenHandsRayError):
+            raise cause from None
+        raise SessionError(f"The session {sid!r} failed ({what}): {cause}") from error
+    except ray.exceptions.RayActorError as error:
+        raise SessionLostError(
+            f"The session {sid!r} has ended ({what}); if this was running, it may have had an effect. {error}"
+        ) from None
+    except ray.exceptions.RayError as error:
+        raise ClusterError(f"The Ray cluster failed ({what}): {error}") from error
