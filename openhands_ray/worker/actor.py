@@ -1,0 +1,157 @@
+"""The Ray actor of a session: starts one executor in its sandbox, relays to it, and ends it.
+
+It opens no path that a session named; it only passes frames. The class is plain: ``ray.remote`` is applied where the
+cluster is known, so that all of this runs without Ray too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import openhands_ray
+from openhands_ray import wire
+from openhands_ray.errors import SessionLostError, SessionStartError
+from openhands_ray.worker.sandbox import (
+    Isolation,
+    Sandbox,
+    Volume,
+    executor_argv,
+    executor_environment,
+    sandbox_problem,
+)
+
+#: The package that runs here; the executor runs exactly the same files.
+CODE = Path(openhands_ray.__file__).parent
+
+#: Seconds that an executor has to end by itself after its socket closed, before it is killed.
+CLOSE_TIMEOUT_S = 3
+
+
+class SessionActor:
+    """One session. Method calls that Ray makes at the same time are answered side by side."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        """Start the executor and wait until its shell is ready.
+
+        Args:
+            spec: ``sid``, ``workspace``, ``isolation`` (``"sandbox"``, ``"process"`` or None for the strongest that
+                works), ``volumes`` (dicts of ``source``, ``target``, ``writable``), ``environment`` (of the session,
+                beside its own), ``no_change_timeout_s``, ``kernel``.
+
+        Raises:
+            SessionStartError: the sandbox or the shell could not be started; nothing is left of it.
+        """
+        isolation = _isolation(spec["isolation"])
+        root = Path(tempfile.gettempdir(), f"openhands-ray-{os.getuid()}", "sessions", secrets.token_hex(8))
+        volumes = [Volume(**each) for each in spec["volumes"]]
+        self._sandbox = Sandbox(root, spec["workspace"], isolation, volumes)
+        self._action_lock, self._control_lock = threading.Lock(), threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._sandbox.create()
+            self._start(spec)
+        except (OSError, EOFError) as error:
+            self.close()
+            raise SessionStartError(spec["sid"], str(error)) from None
+        except SessionStartError:
+            self.close()
+            raise
+
+    def _start(self, spec: dict[str, Any]) -> None:
+        (self._actions, theirs), (self._controls, their_controls) = socket.socketpair(), socket.socketpair()
+        fds = (theirs.fileno(), their_controls.fileno())
+        environment = {**self._sandbox.environment(), **spec["environment"]}
+        self._process = subprocess.Popen(
+            self._sandbox.wrap(executor_argv(fds, CODE), CODE),
+            env=executor_environment(environment),
+            cwd="/",
+            pass_fds=fds,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        their_controls.close()
+        start = {
+            "workspace": self._sandbox.workspace,
+            "folder": self._sandbox.folder,
+            "environment": environment,
+            "no_change_timeout_s": spec["no_change_timeout_s"],
+            "kernel": spec["kernel"],
+        }
+        wire.send_frame(self._actions, wire.pack(start))
+        answer = wire.unpack(wire.receive_frame(self._actions))
+        if "ready" not in answer:
+            raise SessionStartError(spec["sid"], str(answer.get("error")))
+
+    def act(self, request: bytes) -> bytes:
+        """Relay an action and wait for its observation.
+
+        Raises:
+            SessionLostError: the executor has ended; the action may have run.
+        """
+        return self._relay(self._actions, self._action_lock, request)
+
+    def control(self, request: bytes) -> bytes:
+        """Relay a request that does not wait behind the running action.
+
+        Raises:
+            SessionLostError: the executor has ended.
+        """
+        return self._relay(self._controls, self._control_lock, request)
+
+    def _relay(self, channel: socket.socket, lock: threading.Lock, request: bytes) -> bytes:
+        with lock:
+            try:
+                wire.send_frame(channel, request)
+            except OSError:
+                raise SessionLostError("The session has ended. The request was not run.") from None
+            try:
+                return wire.receive_frame(channel)
+            except (EOFError, OSError):
+                raise SessionLostError(
+                    "The session's process ended while it ran the request, which may have had an effect. "
+                    "The shell's and the kernel's state are lost."
+                ) from None
+
+    def info(self) -> dict[str, Any]:
+        """Return what this session is: its processes, its walls, and the code that it runs."""
+        return {
+            "pid": os.getpid(),
+            "executor_pid": None if self._process is None else self._process.pid,
+            "isolation": self._sandbox.isolation,
+            "sandbox_problem": sandbox_problem(),
+            "version": openhands_ray.__version__,
+            "code": str(CODE),
+        }
+
+    def close(self) -> None:
+        """End the session: its processes and its folders. Idempotent."""
+        process, self._process = self._process, None
+        if process is not None:
+            for channel in (self._actions, self._controls):
+                with contextlib.suppress(OSError):
+                    channel.shutdown(socket.SHUT_RDWR)
+            try:
+                process.wait(CLOSE_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._sandbox.remove()
+
+
+def _isolation(wanted: Isolation | None) -> Isolation:
+    problem = sandbox_problem()
+    if wanted == "sandbox" and problem is not None:
+        raise SessionStartError("", f"isolation='sandbox' was asked for, but {problem}.")
+    if wanted is not None:
+        return wanted
+    return "sandbox" if problem is None else "process"

@@ -1,0 +1,190 @@
+"""The session itself: a process inside the sandbox that runs every action.
+
+It has two sockets to the actor outside. Actions come one at a time over the first; what must not wait behind a running
+action (listing files, copies) comes over the second. When the first closes, the session ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import psutil
+
+from openhands_ray import wire
+from openhands_ray.worker import observations
+from openhands_ray.worker.bash import BashSession, ShellError
+from openhands_ray.worker.editor import Editor
+from openhands_ray.worker.files import Files
+from openhands_ray.worker.ipython import IPython
+from openhands_ray.worker.observations import Observation
+from openhands_ray.worker.paths import Paths
+from openhands_ray.worker.transfer import Transfers
+
+#: Seconds that the shell, the kernel and the browser have to end before the whole session is.
+CLOSE_TIMEOUT_S = 2
+
+log = logging.getLogger(__name__)
+
+
+class Executor:
+    """One method per action; each answers with the observation that OpenHands would give."""
+
+    def __init__(self, start: wire.Message) -> None:
+        """Start the shell.
+
+        Args:
+            start: ``workspace`` (its name), ``folder`` (where it is), ``environment``, ``downloads``,
+                ``no_change_timeout_s`` and ``kernel`` (whether to start the kernel in the background).
+
+        Raises:
+            ShellError: the shell could not be started.
+        """
+        self._environment: dict[str, str] = start["environment"]
+        self._paths = Paths(start["workspace"], start["folder"])
+        self._no_change_timeout_s = float(start["no_change_timeout_s"])
+        self._shell = self._new_shell(self._paths.folder)
+        self._editor = Editor(self._paths)
+        self._files = Files(self._paths, self._editor)
+        self._ipython = IPython(self._environment, self._paths.folder)
+        self._transfers = Transfers(self._paths)
+        self._browser: Any = None
+        if start["kernel"]:
+            self._ipython.start_in_background()
+
+    def _new_shell(self, cwd: str) -> BashSession:
+        return BashSession(cwd, self._environment, no_change_timeout_s=self._no_change_timeout_s)
+
+    def act(self, action: wire.Message) -> Observation:
+        """Run one action: the dict of OpenHands' ``event_to_dict``."""
+        kind, args, timeout_s = action.get("action"), action.get("args"), action.get("timeout")
+        method = self._ACTIONS.get(str(kind))
+        if method is None or not isinstance(args, dict):
+            return observations.error(
+                f"Action {kind} is not supported in the current runtime.", "AGENT_ERROR$BAD_ACTION"
+            )
+        try:
+            return method(self, args, timeout_s)
+        except (OSError, ValueError, TypeError, KeyError, ShellError, ImportError, RuntimeError) as error:
+            log.warning("The action %s failed: %s", kind, traceback.format_exc())
+            return observations.error(f"{type(error).__name__}: {error}")
+
+    def run(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        if not args.get("is_static"):
+            return self._shell.execute(args, timeout_s)
+        shell = self._new_shell(self._paths.real(args.get("cwd") or self._paths.folder))
+        try:
+            return shell.execute(args, timeout_s)
+        finally:
+            shell.close()
+
+    def run_ipython(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        return self._ipython.execute(args, self._shell.cwd, timeout_s)
+
+    def read(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        return self._files.read(args, self._shell.cwd)
+
+    def write(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        return self._files.write(args, self._shell.cwd)
+
+    def edit(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        return self._editor.edit(args)
+
+    def browse(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        return self._browse("browse", args)
+
+    def browse_interactive(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        return self._browse("browse_interactive", args)
+
+    def _browse(self, action: str, args: dict[str, Any]) -> Observation:
+        if self._browser is None:
+            from openhands_ray.worker.browser import Browser
+
+            self._browser = Browser(self._paths.folder, os.path.join(self._paths.folder, ".downloads"))
+        observation: Observation = self._browser.execute(action, args)
+        return observation
+
+    _ACTIONS: ClassVar[dict[str, Callable[[Executor, dict[str, Any], float | None], Observation]]] = {
+        method.__name__: method for method in (run, run_ipython, read, write, edit, browse, browse_interactive)
+    }
+
+    def control(self, request: wire.Message) -> Any:
+        """Answer a request that does not wait behind the running action.
+
+        Raises:
+            ValueError: there is no such request.
+        """
+        operation, args = request.get("operation"), request.get("args", {})
+        operations: dict[str, Callable[..., Any]] = {"list": self._files.list, **self._transfers.operations()}
+        method = operations.get(str(operation))
+        if method is None:
+            raise ValueError(f"There is no request {operation!r}.")
+        return method(**args)
+
+    def close(self) -> None:
+        """End every process that the session started, however it detached itself."""
+        self._transfers.close()
+        for process in _descendants():
+            process.kill()
+
+
+def main() -> None:
+    """Serve the two sockets whose descriptors are the arguments, until the first closes."""
+    actions, controls = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:3])
+    for channel in (actions, controls):
+        channel.set_inheritable(False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _adopt_orphans()
+    try:
+        executor = Executor(wire.unpack(wire.receive_frame(actions)))
+    except (ShellError, OSError, KeyError) as error:
+        wire.send_frame(actions, wire.pack({"error": str(error)}))
+        return
+    wire.send_frame(actions, wire.pack({"ready": os.getpid()}))
+    controller = threading.Thread(target=_serve_controls, args=(executor, controls))
+    controller.start()
+    _serve(actions, lambda action: {"observation": executor.act(action)})
+    controller.join()
+
+
+def _serve_controls(executor: Executor, channel: socket.socket) -> None:
+    """Answer what does not wait behind an action; when the actor has gone, end the session, whatever it is doing."""
+
+    def answer(request: wire.Message) -> wire.Message:
+        try:
+            return {"result": executor.control(request)}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            return {"error": str(error), "type": type(error).__name__}
+
+    _serve(channel, answer)
+    threading.Timer(CLOSE_TIMEOUT_S, os._exit, args=(1,)).start()
+    executor.close()
+    os._exit(0)
+
+
+def _serve(channel: socket.socket, answer: Callable[[wire.Message], wire.Message]) -> None:
+    while True:
+        try:
+            request = wire.receive_frame(channel)
+            wire.send_frame(channel, wire.pack(answer(wire.unpack(request))))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what the session leaves behind, so that none of it can outlive the session."""
+    pr_set_child_subreaper = 36  # linux/prctl.h
+    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+
+
+def _descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
