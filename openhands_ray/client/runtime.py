@@ -1,0 +1,363 @@
+"""``RayRuntime``: OpenHands' ``Runtime``, with each session in a Ray actor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from openhands.core.config import OpenHandsConfig
+from openhands.core.config.mcp_config import MCPConfig, MCPStdioServerConfig
+from openhands.core.exceptions import (
+    AgentRuntimeDisconnectedError,
+    AgentRuntimeError,
+    AgentRuntimeNotFoundError,
+    AgentRuntimeTimeoutError,
+)
+from openhands.events import EventStream
+from openhands.events.action import (
+    ActionConfirmationStatus,
+    AgentThinkAction,
+    BrowseInteractiveAction,
+    BrowseURLAction,
+    CmdRunAction,
+    FileEditAction,
+    FileReadAction,
+    FileWriteAction,
+    IPythonRunCellAction,
+)
+from openhands.events.action.action import Action
+from openhands.events.action.mcp import MCPAction
+from openhands.events.event import FileEditSource
+from openhands.events.observation import (
+    AgentThinkObservation,
+    ErrorObservation,
+    NullObservation,
+    Observation,
+    UserRejectObservation,
+)
+from openhands.events.serialization import event_to_dict, observation_from_dict
+from openhands.events.serialization.action import ACTION_TYPE_TO_CLASS
+from openhands.integrations.provider import PROVIDER_TOKEN_TYPE
+from openhands.llm.llm_registry import LLMRegistry
+from openhands.runtime.base import Runtime
+from openhands.runtime.plugins import JupyterRequirement, PluginRequirement
+from openhands.runtime.runtime_status import RuntimeStatus
+from openhands.runtime.utils.system_stats import update_last_execution_time
+from openhands.utils.async_utils import call_sync_from_async
+
+from openhands_ray import wire
+from openhands_ray.client.volumes import volumes
+from openhands_ray.config import Settings
+from openhands_ray.errors import (
+    OpenHandsRayError,
+    SessionLostError,
+    SessionNotFoundError,
+    SessionTimeoutError,
+    TransferError,
+)
+from openhands_ray.session import Session
+
+#: Seconds that an answer may be late after an action's own timeout. From OpenHands' ActionExecutionClient.
+GRACE_S = 5
+
+#: Seconds for what OpenHands' server gives ten: listing a folder, starting a copy.
+REQUEST_TIMEOUT_S = 30
+
+StatusCallback = Callable[[str, RuntimeStatus, str], None]
+
+log = logging.getLogger(__name__)
+
+
+class RayRuntime(Runtime):  # type: ignore[misc]
+    """An OpenHands runtime whose sessions are Ray actors.
+
+    Select it with ``RUNTIME=openhands_ray.RayRuntime``. With no Ray cluster it starts a small private one, which ends
+    with the program; ``RAY_ADDRESS`` names one to use instead.
+
+    Attributes:
+        settings: What all runtimes of this process use. None: the ``OPENHANDS_RAY_*`` variables of the environment.
+    """
+
+    settings: ClassVar[Settings | None] = None
+
+    def __init__(
+        self,
+        config: OpenHandsConfig,
+        event_stream: EventStream,
+        llm_registry: LLMRegistry,
+        sid: str = "default",
+        plugins: list[PluginRequirement] | None = None,
+        env_vars: dict[str, str] | None = None,
+        status_callback: StatusCallback | None = None,
+        attach_to_existing: bool = False,
+        headless_mode: bool = True,
+        user_id: str | None = None,
+        git_provider_tokens: PROVIDER_TOKEN_TYPE | None = None,
+    ) -> None:
+        self._session: Session | None = None
+        self._action_lock = threading.Lock()  # one action at a time, as OpenHands' own client
+        super().__init__(
+            config,
+            event_stream,
+            llm_registry,
+            sid,
+            plugins,
+            env_vars,
+            status_callback,
+            attach_to_existing,
+            headless_mode,
+            user_id,
+            git_provider_tokens,
+        )
+
+    async def connect(self) -> None:
+        """Start the session, or attach to the one with this id.
+
+        Raises:
+            AgentRuntimeDisconnectedError: there is none to attach to.
+            AgentRuntimeError: no session could be started.
+        """
+        self.set_runtime_status(RuntimeStatus.STARTING_RUNTIME)
+        try:
+            self._session = await call_sync_from_async(self._open)
+        except SessionNotFoundError as error:
+            raise AgentRuntimeDisconnectedError(str(error)) from error
+        except OpenHandsRayError as error:
+            raise AgentRuntimeError(str(error)) from error
+        self._warn_of_weak_walls()
+        if not self.attach_to_existing:
+            await call_sync_from_async(self.setup_initial_env)
+        self._runtime_initialized = True
+        self.set_runtime_status(RuntimeStatus.READY)
+
+    def _open(self) -> Session:
+        settings = self.settings or Settings.from_environment()
+        if self.attach_to_existing:
+            return Session.attach(self.sid, settings)
+        spec = {
+            "workspace": self.config.workspace_mount_path_in_sandbox,
+            "isolation": settings.isolation,
+            "volumes": volumes(self.config),
+            "environment": {},
+            "no_change_timeout_s": settings.no_change_timeout_s,
+            "kernel": any(isinstance(plugin, JupyterRequirement) for plugin in self.plugins),
+        }
+        return Session.create(self.sid, spec, settings)
+
+    def _warn_of_weak_walls(self) -> None:
+        info = self._live().info
+        if info["isolation"] == "process" and info["sandbox_problem"] is not None:
+            self.log(
+                "warning",
+                "This session is a plain process: it can read what the user that runs it can, and see other sessions. "
+                f"The reason: {info['sandbox_problem']}.",
+            )
+
+    @property
+    def isolation(self) -> str:
+        """The walls that this session has: ``sandbox`` or ``process``."""
+        return str(self._live().info["isolation"])
+
+    def _live(self) -> Session:
+        if self._session is None:
+            raise AgentRuntimeNotFoundError(f"The session {self.sid!r} is not connected.")
+        return self._session
+
+    def close(self) -> None:
+        """End the session; one that was attached to, or that is to stay alive, goes on. Idempotent."""
+        session, self._session = self._session, None
+        if session is None or self.attach_to_existing or self.config.sandbox.keep_runtime_alive:
+            return
+        session.close()
+        self.set_runtime_status(RuntimeStatus.STOPPED)
+
+    def run(self, action: CmdRunAction) -> Observation:
+        """Run a command in the session's shell."""
+        return self._act(action)
+
+    def run_ipython(self, action: IPythonRunCellAction) -> Observation:
+        """Run a cell in the session's kernel."""
+        return self._act(action)
+
+    def read(self, action: FileReadAction) -> Observation:
+        """Read a file."""
+        return self._act(action)
+
+    def write(self, action: FileWriteAction) -> Observation:
+        """Write a file."""
+        return self._act(action)
+
+    def edit(self, action: FileEditAction) -> Observation:
+        """Edit a file; the edit by a language model stays on this side."""
+        if action.impl_source == FileEditSource.LLM_BASED_EDIT:
+            return self.llm_based_edit(action)
+        return self._act(action)
+
+    def browse(self, action: BrowseURLAction) -> Observation:
+        """Open a page in the session's browser."""
+        return self._act(action)
+
+    def browse_interactive(self, action: BrowseInteractiveAction) -> Observation:
+        """Act on the page in the session's browser."""
+        return self._act(action)
+
+    def _act(self, action: Action) -> Observation:
+        if action.timeout is None:
+            if isinstance(action, CmdRunAction) and action.blocking:
+                raise RuntimeError("Blocking command with no timeout set")
+            action.set_hard_timeout(self.config.sandbox.timeout, blocking=False)
+        with self._action_lock:
+            observation = self._answer_here(action)
+            return self._send(action) if observation is None else observation
+
+    def _answer_here(self, action: Action) -> Observation | None:
+        """Return the observation of an action that no session is asked for, or None."""
+        if not action.runnable:
+            thought = isinstance(action, AgentThinkAction)
+            return AgentThinkObservation("Your thought has been logged.") if thought else NullObservation("")
+        state = getattr(action, "confirmation_state", None)
+        if state == ActionConfirmationStatus.AWAITING_CONFIRMATION:
+            return NullObservation("")
+        if action.action not in ACTION_TYPE_TO_CLASS:
+            raise ValueError(f"Action {action.action} does not exist.")
+        if state == ActionConfirmationStatus.REJECTED:
+            return UserRejectObservation("Action has been rejected by the user! Waiting for further user input.")
+        return None
+
+    def _send(self, action: Action) -> Observation:
+        try:
+            answer = self._live().act(event_to_dict(action), action.timeout + GRACE_S)
+        except SessionTimeoutError as error:
+            raise AgentRuntimeTimeoutError(
+                f"Runtime failed to return execute_action before the requested timeout of {action.timeout}s"
+            ) from error
+        except SessionLostError as error:
+            raise AgentRuntimeDisconnectedError(str(error)) from error
+        except OpenHandsRayError as error:
+            raise AgentRuntimeError(str(error)) from error
+        finally:
+            update_last_execution_time()
+        if getattr(action, "hidden", False):
+            answer["extras"]["hidden"] = True
+        observation = observation_from_dict(answer)
+        observation._cause = action.id
+        return observation
+
+    def list_files(self, path: str | None = None) -> list[str]:
+        """Return the names in a folder of the session, by default the workspace; folders first, with a slash."""
+        try:
+            names: list[str] = self._live().request("list", REQUEST_TIMEOUT_S, path=path)
+        except SessionTimeoutError as error:
+            raise TimeoutError("List files operation timed out") from error
+        except SessionLostError as error:
+            raise AgentRuntimeDisconnectedError(str(error)) from error
+        return names
+
+    def copy_to(self, host_src: str, sandbox_dest: str, recursive: bool = False) -> None:
+        """Copy a file, or with ``recursive`` a folder with its own name, into a folder of the session.
+
+        Raises:
+            FileNotFoundError: ``host_src`` is not there.
+            TransferError: the session did not take it; nothing was written there.
+        """
+        if not os.path.exists(host_src):
+            raise FileNotFoundError(f"Source file {host_src} does not exist")
+        if not recursive:
+            self._upload(host_src, sandbox_dest, os.path.basename(host_src), archive=host_src.endswith(".zip"))
+            return
+        with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip") as packed:
+            _pack(host_src, packed.name)
+            self._upload(packed.name, sandbox_dest, "upload.zip", archive=True)
+
+    def _upload(self, source: str, folder: str, name: str, *, archive: bool) -> None:
+        session = self._live()
+        transfer = session.request("upload", REQUEST_TIMEOUT_S)
+        try:
+            with open(source, "rb") as file:
+                while data := file.read(wire.CHUNK_BYTES):
+                    session.request("write_chunk", REQUEST_TIMEOUT_S, transfer=transfer, data=data)
+            session.request("finish_upload", None, transfer=transfer, folder=folder, name=name, archive=archive)
+        except (OSError, ValueError, OpenHandsRayError) as error:
+            _cancel(session, transfer)
+            raise TransferError(f"Copying {source} to {folder} in the session failed: {error}") from error
+
+    def copy_from(self, path: str) -> Path:
+        """Return a new zip file, here, of all that is below ``path`` in the session. The caller removes it.
+
+        Raises:
+            FileNotFoundError: nothing is there.
+            TransferError: the session could not give it.
+        """
+        session = self._live()
+        try:
+            transfer = session.request("download", None, path=path)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, OpenHandsRayError) as error:
+            raise TransferError(f"Copying {path} from the session failed: {error}") from error
+        with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip", delete=False) as packed:
+            try:
+                size = wire.CHUNK_BYTES
+                while data := session.request("read_chunk", REQUEST_TIMEOUT_S, transfer=transfer, size=size):
+                    packed.write(data)
+                    if len(data) < size:
+                        break
+            except (OSError, ValueError, OpenHandsRayError) as error:
+                os.unlink(packed.name)
+                _cancel(session, transfer)
+                raise TransferError(f"Copying {path} from the session failed: {error}") from error
+        return Path(packed.name)
+
+    def get_mcp_config(self, extra_stdio_servers: list[MCPStdioServerConfig] | None = None) -> MCPConfig:
+        """Return the MCP servers that OpenHands' process reaches by itself: those with an address.
+
+        Raises:
+            NotImplementedError: there are servers that are to live in the session, as processes.
+        """
+        config = self.config.mcp.model_copy()
+        names = [server.name for server in [*config.stdio_servers, *(extra_stdio_servers or [])]]
+        if names:
+            raise NotImplementedError(
+                f"MCP servers that run as processes in the session are not supported yet: {', '.join(names)}. "
+                "Nothing was started. Use servers with an address (sse_servers, shttp_servers)."
+            )
+        return config
+
+    async def call_tool_mcp(self, action: MCPAction) -> Observation:
+        """Call a tool of an MCP server."""
+        from openhands.mcp.utils import call_tool_mcp, create_mcp_clients
+
+        try:
+            config = self.get_mcp_config()
+        except NotImplementedError as error:
+            return ErrorObservation(str(error))
+        clients = await create_mcp_clients(config.sse_servers, config.shttp_servers, self.sid)
+        return await call_tool_mcp(clients, action)
+
+    @property
+    def vscode_url(self) -> str | None:
+        """None: a session has no VSCode server."""
+        return None
+
+
+def _pack(folder: str, archive: str) -> None:
+    """Zip ``folder`` with its own name at the top, as OpenHands' client does."""
+    top = os.path.dirname(os.path.abspath(folder))
+    with zipfile.ZipFile(archive, "w", strict_timestamps=False) as packed:
+        for parent, _, names in os.walk(os.path.abspath(folder)):
+            for name in names:
+                path = os.path.join(parent, name)
+                packed.write(path, os.path.relpath(path, top))
+
+
+def _cancel(session: Session, transfer: str) -> None:
+    try:
+        session.request("cancel", REQUEST_TIMEOUT_S, transfer=transfer)
+    except (OSError, ValueError, OpenHandsRayError) as error:
+        log.warning("A copy could not be cancelled: %s", error)

@@ -1,0 +1,205 @@
+"""The Ray cluster that sessions run on: a private one of this process, or one that is there already."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import psutil
+
+from openhands_ray.config import Settings
+from openhands_ray.errors import ClusterError
+
+#: Ray's namespace in which sessions are found by their ids.
+NAMESPACE = "openhands-ray"
+
+#: Seconds that a private cluster has to end.
+STOP_TIMEOUT_S = 15
+
+log = logging.getLogger(__name__)
+
+_PACKAGE = Path(__file__).parent
+
+
+class Cluster:
+    """A connection to a Ray cluster; the private one ends with it, another one stays as it was."""
+
+    def __init__(self, *, head: subprocess.Popen[str] | None = None, temp_dir: str | None = None) -> None:
+        self._head = head
+        self._temp_dir = temp_dir
+
+    @property
+    def private(self) -> bool:
+        """Whether the cluster was started by this process."""
+        return self._head is not None
+
+    @classmethod
+    def start(cls, settings: Settings) -> Cluster:
+        """Start a private cluster and connect to it.
+
+        Raises:
+            ClusterError: it did not start; nothing is left of it.
+        """
+        temp_dir = tempfile.mkdtemp(prefix="openhands-ray-")
+        cluster = cls(head=_start_head(settings, temp_dir), temp_dir=temp_dir)
+        try:
+            import ray  # noqa: F401 (takes as long as the head, so side by side)
+
+            address = cluster._address(settings.start_timeout_s)
+            _connect(address, node_ip_address=address.rpartition(":")[0])
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    @classmethod
+    def attach(cls, address: str) -> Cluster:
+        """Connect to the cluster at ``address``.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        _connect(address)
+        return cls()
+
+    def _address(self, timeout_s: float) -> str:
+        assert self._head is not None
+        assert self._head.stdout is not None
+        ready, _, _ = select.select([self._head.stdout], [], [], timeout_s)
+        line = self._head.stdout.readline() if ready else ""
+        if not line:
+            raise ClusterError(f"The private Ray cluster did not start within {timeout_s} seconds.")
+        started = json.loads(line)
+        if "error" in started:
+            raise ClusterError(f"The private Ray cluster did not start: {started['error']}")
+        return str(started["address"])
+
+    def memory_bytes(self) -> int:
+        """Return the unique memory (USS) of a private cluster's own processes, without the sessions' workers.
+
+        Raises:
+            ClusterError: this is not a private cluster.
+        """
+        if self._head is None:
+            raise ClusterError("The memory of a cluster that was not started here cannot be measured from here.")
+        total = 0
+        for process in [psutil.Process(self._head.pid), *_own_processes(psutil.Process(self._head.pid))]:
+            try:
+                total += process.memory_full_info().uss
+            except psutil.NoSuchProcess:
+                continue
+        return total
+
+    def stop(self) -> None:
+        """Disconnect; a private cluster ends with everything in it. Idempotent."""
+        import ray
+
+        head, self._head = self._head, None
+        if ray.is_initialized():
+            ray.shutdown()
+        if head is None:
+            return
+        assert head.stdin is not None
+        assert head.stdout is not None
+        head.stdin.close()
+        head.stdout.close()
+        try:
+            head.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            head.kill()
+            head.wait()
+        if self._temp_dir is not None:
+            shutil.rmtree(self._temp_dir, ignore_errors=True)
+
+
+def _own_processes(head: psutil.Process) -> list[psutil.Process]:
+    """Return Ray's processes below ``head``: its children, and the raylet's agents, which it starts itself."""
+    found = []
+    for child in head.children():
+        found.append(child)
+        found.extend(each for each in child.children() if "Agent" in " ".join(each.cmdline()))
+    return found
+
+
+def _start_head(settings: Settings, temp_dir: str) -> subprocess.Popen[str]:
+    options = {
+        "temp_dir": temp_dir,
+        "num_cpus": settings.cluster_cpus or os.cpu_count() or 1,
+        "object_store_bytes": settings.object_store_bytes,
+    }
+    return subprocess.Popen(
+        [sys.executable, str(_PACKAGE / "head.py"), json.dumps(options)],
+        env=_head_environment(temp_dir),
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    )
+
+
+def _head_environment(temp_dir: str) -> dict[str, str]:
+    """Return the environment of Ray's processes, which every session could read: no key of the user's is in it."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    return {
+        **kept,
+        # head.py stands in this package's folder, whose modules must not hide others: -P by another way.
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": str(_PACKAGE / "lean"),
+        "TMPDIR": temp_dir,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def _connect(address: str, node_ip_address: str | None = None) -> None:
+    import ray
+
+    extra = {} if node_ip_address is None else {"_node_ip_address": node_ip_address}
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level=logging.WARNING,
+            **extra,
+        )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ClusterError(f"The Ray cluster at {address} could not be reached: {error}") from error
+
+
+def _already_connected() -> bool:
+    ray = sys.modules.get("ray")  # not imported for this: it takes seconds, while which a private cluster starts
+    return ray is not None and ray.is_initialized()
+
+
+_lock = threading.Lock()
+_current: Cluster | None = None
+
+
+def connected(settings: Settings) -> Cluster:
+    """Return the process's cluster; at the first call, attach to the one of the settings or start a private one.
+
+    A connection that the program has made itself, by ``ray.init()``, is used as it is.
+
+    Raises:
+        ClusterError: it could not be started or reached.
+    """
+    global _current  # noqa: PLW0603 (one connection to Ray per process is Ray's own rule)
+    with _lock:
+        if _already_connected():
+            _current = _current or Cluster()
+            return _current
+        _current = Cluster.start(settings) if settings.address is None else Cluster.attach(settings.address)
+        atexit.register(_current.stop)
+        return _current

@@ -1,0 +1,96 @@
+"""The head of a private cluster: starts Ray's processes, tells their address, and becomes their watchdog.
+
+Run as ``python head.py '{"temp_dir": ..., "num_cpus": ..., "object_store_bytes": ...}'`` with a pipe as standard input.
+When that pipe closes, because the program that started it closed it or died, everything that it started ends, and the
+temporary folder goes.
+
+Of what ``ray.init()`` starts, this leaves out the API server, the autoscaler's monitor, the log monitor and the workers
+that nobody asked for yet.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ray._private import services, utils
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+
+#: Everything listens here alone: a loopback address that Ray, unlike 127.0.0.1, does not replace by a public one.
+HOST = "127.0.0.2"
+
+_NO_PRESTART = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}
+
+
+class _LeanNode(Node):  # type: ignore[misc]
+    """A head node without the API server."""
+
+    def start_api_server(self, **_: Any) -> None:
+        self._webui_url = ""
+
+
+def start(temp_dir: str, num_cpus: int, object_store_bytes: int) -> dict[str, Any]:
+    """Start the cluster; return its ``address`` and its ``session_dir``."""
+    # Ray asks this whether to start the agents without their web servers.
+    utils.get_dashboard_dependency_error = lambda: ImportError("not needed")
+    services.get_node = _patient(services.get_node)
+    parameters = RayParams(
+        num_cpus=num_cpus,
+        num_gpus=0,
+        object_store_memory=object_store_bytes,
+        node_ip_address=HOST,
+        temp_dir=temp_dir,
+        include_log_monitor=False,
+        no_monitor=True,
+        include_dashboard=False,
+        _system_config=_NO_PRESTART,
+    )
+    # spawn_reaper: the children die with this process, even if it is killed.
+    node = _LeanNode(parameters, head=True, shutdown_at_exit=False, spawn_reaper=True)
+    return {"address": node.gcs_address, "session_dir": node.get_session_dir_path()}
+
+
+def _patient(get_node: Any) -> Any:
+    """Ask for the node only when it is there: Ray's own call looks once a second."""
+
+    def wait(gcs_address: str, node_id: str) -> Any:
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+        client = GcsClient(address=gcs_address)
+        deadline = time.monotonic() + 60
+        while not client.get_all_node_info() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return get_node(gcs_address, node_id)
+
+    return wait
+
+
+def main() -> None:
+    """Start the cluster, print where it is as JSON, and become the watchdog."""
+    options = json.loads(sys.argv[1])
+    _adopt_orphans()
+    try:
+        started = start(**options)
+    except Exception as error:  # whatever Ray raises goes to the program that waits for the address
+        started = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(started), flush=True)
+    with open(os.devnull, "w", encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+    watchdog = str(Path(__file__).with_name("watchdog.py"))
+    os.execv(sys.executable, [sys.executable, "-I", "-S", watchdog, options["temp_dir"]])
+
+
+def _adopt_orphans() -> None:
+    pr_set_child_subreaper = 36  # linux/prctl.h
+    ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()

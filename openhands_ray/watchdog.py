@@ -1,0 +1,58 @@
+"""Ends a private cluster with the program that it belongs to.
+
+Run as ``python -I -S watchdog.py FOLDER`` by the parent of the cluster's processes. Waits until standard input closes,
+kills everything that descends from it, and removes FOLDER. Uses little of the standard library, for it is there as long
+as the cluster is.
+"""
+
+import os
+import signal
+import sys
+import time
+
+#: Seconds that killed processes have to be gone.
+KILL_TIMEOUT_S = 10
+
+
+def main() -> None:
+    """Wait for the end of standard input, then end everything."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)  # Ctrl-C is for the program; its end closes the pipe
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
+    while os.read(0, 4096):
+        pass
+    deadline = time.monotonic() + KILL_TIMEOUT_S
+    while time.monotonic() < deadline and (found := descendants(os.getpid())):
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.01)
+    import shutil
+
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+
+
+def descendants(root: int) -> list[int]:
+    """Return the processes below ``root``, the dead that nobody buried left out."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    state, parent = file.read().rpartition(b")")[2].split()[:2]
+            except OSError:
+                continue
+            if state != b"Z":
+                children.setdefault(int(parent), []).append(int(name))
+    found, waiting = [], [root]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+if __name__ == "__main__":
+    main()
