@@ -1,0 +1,83 @@
+# Everything a developer, CI and a nightly run need. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+UV := $(CURDIR)/.tools/bin/uv
+BIN := $(CURDIR)/.venv/bin
+ASV := $(BIN)/asv
+MACHINE ?= $(shell hostname)
+RANGE ?=
+BENCH ?=
+ASV_FLAGS ?=
+PORT ?= 8080
+
+# Ray, and what is measured, must not be told where to find another cluster or another package.
+unexport RAY_ADDRESS PYTHONPATH
+# Bytecode is compiled at installation; without it every process would compile OpenHands anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help setup system bench preview publish test test-long lint format lock clean
+
+help: ## Show this
+	@echo "Usage: make TARGET"; echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12 | sed 's/^/  /'
+	@echo; echo "Examples:"
+	@echo "  make bench                       the newest two commits"
+	@echo "  make bench RANGE=v0.1.0..main    a range of commits"
+	@echo "  make bench BENCH=Command         the benchmarks whose name matches"
+
+setup: .venv/.ready system ## Make .venv with everything in it
+
+.tools/bin/uv:
+	@scripts/install-uv $(CURDIR)/.tools
+
+.venv/.ready: requirements/dev.txt pyproject.toml | .tools/bin/uv
+	@echo "== Installing the environment (.venv)"
+	@[ -x $(BIN)/python ] || $(UV) venv --quiet --python "$$(scripts/find-python)" .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+system: ## Install Chromium and bubblewrap, through apt where that is possible
+	@scripts/install-system
+
+bench: setup ## Measure commits (RANGE=, by default the newest two), publish the site, print the verdict
+	@scripts/bench "$(RANGE)" "$(BENCH)" "$(MACHINE)" $(ASV_FLAGS)
+
+publish: setup ## Make the site of what was measured
+	@$(ASV) publish
+
+preview: setup ## Serve the site at http://127.0.0.1:8080 (PORT=)
+	@$(ASV) preview --port $(PORT)
+
+test: setup ## Pass the tests, every behaviour once
+	@start=$$(date +%s); $(BIN)/python -m pytest -m "not long" $(PYTEST_FLAGS); \
+	echo "make test: $$(( $$(date +%s) - start )) s"
+
+test-long: setup ## Pass the tests that take longer, too
+	@start=$$(date +%s); $(BIN)/python -m pytest --timeout 3600 $(PYTEST_FLAGS); \
+	echo "make test-long: $$(( $$(date +%s) - start )) s"
+
+lint: .venv/.ready ## Check style (ruff) and types (mypy)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/.ready ## Format the code
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+lock: .tools/bin/uv ## Lock the dependencies anew, with hashes
+	$(LOCK) --extra browser pyproject.toml --output-file requirements/worker.txt
+	$(LOCK) --extra client --extra browser --extra history pyproject.toml --output-file requirements/bench.txt
+	$(LOCK) --extra client --extra browser --extra history --group dev pyproject.toml \
+		--output-file requirements/dev.txt
+
+clean: ## Remove what was built, measured and installed here
+	rm -rf .asv .cache .tools .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
