@@ -36,6 +36,7 @@ class Cluster:
     def __init__(self, *, head: subprocess.Popen[str] | None = None, temp_dir: str | None = None) -> None:
         self._head = head
         self._temp_dir = temp_dir
+        self._connected = False  # a connection that the program made itself is not closed here
 
     @property
     def private(self) -> bool:
@@ -56,6 +57,7 @@ class Cluster:
 
             address = cluster._address(settings.start_timeout_s)
             _connect(address, node_ip_address=address.rpartition(":")[0])
+            cluster._connected = True
         except BaseException:
             cluster.stop()
             raise
@@ -69,7 +71,9 @@ class Cluster:
             ClusterError: there is none.
         """
         _connect(address)
-        return cls()
+        cluster = cls()
+        cluster._connected = True
+        return cluster
 
     def _address(self, timeout_s: float) -> str:
         assert self._head is not None
@@ -104,7 +108,7 @@ class Cluster:
         import ray
 
         head, self._head = self._head, None
-        if ray.is_initialized():
+        if self._connected and ray.is_initialized():
             ray.shutdown()
         if head is None:
             return
@@ -164,6 +168,8 @@ def _head_environment(temp_dir: str) -> dict[str, str]:
 def _connect(address: str, node_ip_address: str | None = None) -> None:
     import ray
 
+    # Ray says that it leaves SIGTERM alone outside the main thread; it is right to, and nobody needs to read it.
+    logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM" not in record.getMessage())
     extra = {} if node_ip_address is None else {"_node_ip_address": node_ip_address}
     try:
         ray.init(
@@ -201,5 +207,15 @@ def connected(settings: Settings) -> Cluster:
             _current = _current or Cluster()
             return _current
         _current = Cluster.start(settings) if settings.address is None else Cluster.attach(settings.address)
-        atexit.register(_current.stop)
+        atexit.register(disconnect)
         return _current
+
+
+def disconnect() -> None:
+    """Leave the process's cluster; a private one ends, with all of its sessions. Idempotent."""
+    global _current
+    with _lock:
+        cluster, _current = _current, None
+        if cluster is not None:
+            cluster.stop()
+        atexit.unregister(disconnect)

@@ -53,6 +53,7 @@ from openhands.utils.async_utils import call_sync_from_async
 
 from openhands_ray import wire
 from openhands_ray.client.volumes import volumes
+from openhands_ray.cluster import connected, disconnect
 from openhands_ray.config import Settings
 from openhands_ray.errors import (
     OpenHandsRayError,
@@ -339,6 +340,16 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             return ErrorObservation(str(error))
         clients = await create_mcp_clients(config.sse_servers, config.shttp_servers, self.sid)
         return await call_tool_mcp(clients, action)
+
+    @classmethod
+    def setup(cls, config: OpenHandsConfig, headless_mode: bool = False) -> None:
+        """Connect to the cluster ahead of the first session, or start the private one."""
+        connected(cls.settings or Settings.from_environment())
+
+    @classmethod
+    def teardown(cls, config: OpenHandsConfig) -> None:
+        """Leave the cluster; a private one ends, with all of its sessions."""
+        disconnect()
 
     @property
     def vscode_url(self) -> str | None:

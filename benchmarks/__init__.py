@@ -1,0 +1,1 @@
+"""The benchmarks of openhands-ray. See ``README.md`` beside this file."""

@@ -1,0 +1,64 @@
+"""How long a user waits for a session."""
+
+from __future__ import annotations
+
+import asyncio
+
+from openhands.runtime.base import Runtime
+
+from benchmarks.common import RUNTIME_CLASS, connected_runtime, new_runtime
+
+
+class Initialization:
+    """From ``RayRuntime(...)`` with no cluster to a session that can act, modules imported."""
+
+    timeout = 180.0
+    version = "1"
+    # One sample is seconds long, and a second call in it would find the cluster of the first.
+    number = 1
+    repeat = 3
+    rounds = 1
+    warmup_time = 0.0
+
+    def setup(self) -> None:
+        """Nothing runs: the teardown of the sample before has stopped it."""
+        self.runtime: Runtime | None = None
+
+    def teardown(self) -> None:
+        """End the session and the cluster."""
+        if self.runtime is not None:
+            self.runtime.close()
+            RUNTIME_CLASS.teardown(self.runtime.config)
+
+    def time_runtime_initialization(self) -> None:
+        """Start the cluster and connect."""
+        self.runtime = runtime = new_runtime()
+        asyncio.run(runtime.connect())
+
+    time_runtime_initialization.pretty_name = "Runtime initialization"  # type: ignore[attr-defined]
+
+
+class NewSession:
+    """A further session on a cluster that runs already."""
+
+    timeout = 180.0
+    version = "1"
+    number = 1
+    repeat = 4
+    rounds = 1
+    warmup_time = 0.0
+
+    def setup(self) -> None:
+        """Start the cluster, by a first session."""
+        self.first = connected_runtime()
+
+    def teardown(self) -> None:
+        """End it."""
+        self.first.close()
+
+    def time_new_session(self) -> None:
+        """Connect, and close again."""
+        runtime = connected_runtime()
+        runtime.close()
+
+    time_new_session.pretty_name = "New session and its end"  # type: ignore[attr-defined]

@@ -1,0 +1,81 @@
+"""What the cluster and a session cost in memory.
+
+Memory is the unique set size (USS) by psutil, summed over a process tree: pages that processes share are not counted,
+so that the sum is what would be free again without them.
+"""
+
+from __future__ import annotations
+
+import psutil
+from openhands.events.action import CmdRunAction
+
+from benchmarks.common import act, connected_runtime
+
+_MB = 1e6
+
+
+class Memory:
+    """The memory of Ray's own processes, and of one session."""
+
+    timeout = 180.0
+    version = "1"
+    unit = "MB"
+
+    def setup(self) -> None:
+        """Start a cluster and one session, and use it."""
+        self.runtime = connected_runtime()
+        act(self.runtime, CmdRunAction("echo benchmark"), "benchmark")
+
+    def teardown(self) -> None:
+        """End the session."""
+        self.runtime.close()
+
+    def track_cluster(self) -> float:
+        """Ray's own processes, without the workers of sessions."""
+        ray, _ = _split_tree()
+        if not ray:
+            raise AssertionError("There are no processes of Ray below this one.")
+        return _unique_mb(ray)
+
+    def track_session(self) -> float:
+        """The whole tree of a session: its worker and its shell."""
+        _, workers = _split_tree()
+        if not workers:
+            raise AssertionError("There is no session below this process.")
+        return _unique_mb(workers)
+
+    track_cluster.pretty_name = "Memory of the Ray cluster"  # type: ignore[attr-defined]
+    track_cluster.unit = "MB"  # type: ignore[attr-defined]
+    track_session.pretty_name = "Memory of a session"  # type: ignore[attr-defined]
+    track_session.unit = "MB"  # type: ignore[attr-defined]
+
+
+def _split_tree() -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Return Ray's own processes below this one, and those of sessions: its workers and all below them."""
+    ray, workers, waiting = [], [], psutil.Process().children()
+    while waiting:
+        process = waiting.pop()
+        if _is_worker(process):
+            workers += [process, *process.children(recursive=True)]
+        else:
+            ray.append(process)
+            waiting += process.children()
+    return ray, workers
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    # A worker has the title of what it runs; until it has one, its command names the program of workers.
+    return any(
+        part.startswith(("ray::SessionActor", "ray::IDLE")) or part.endswith("default_worker.py")
+        for part in process.cmdline()
+    )
+
+
+def _unique_mb(processes: list[psutil.Process]) -> float:
+    total = 0
+    for process in processes:
+        try:
+            total += process.memory_full_info().uss
+        except psutil.NoSuchProcess:
+            continue
+    return total / _MB
