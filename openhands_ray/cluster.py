@@ -25,6 +25,9 @@ NAMESPACE = "openhands-ray"
 #: Seconds that a private cluster has to end.
 STOP_TIMEOUT_S = 15
 
+#: Characters that Ray's and a kernel's sockets (107 bytes at most) leave to the name of the folder that they are in.
+MAX_TEMPORARY_FOLDER = 20
+
 log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).parent
@@ -50,7 +53,7 @@ class Cluster:
         Raises:
             ClusterError: it did not start; nothing is left of it.
         """
-        temp_dir = tempfile.mkdtemp(prefix="openhands-ray-")
+        temp_dir = tempfile.mkdtemp(prefix="openhands-ray-", dir=_short_folder())
         cluster = cls(head=_start_head(settings, temp_dir), temp_dir=temp_dir)
         try:
             import ray  # noqa: F401 (takes as long as the head, so side by side)
@@ -132,6 +135,12 @@ def _own_processes(head: psutil.Process) -> list[psutil.Process]:
         found.append(child)
         found.extend(each for each in child.children() if "Agent" in " ".join(each.cmdline()))
     return found
+
+
+def _short_folder() -> str:
+    """Return the folder of temporary files, or ``/tmp`` where its name is so long that no socket fits below it."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= MAX_TEMPORARY_FOLDER else "/tmp"
 
 
 def _start_head(settings: Settings, temp_dir: str) -> subprocess.Popen[str]:

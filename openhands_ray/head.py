@@ -4,8 +4,8 @@ Run as ``python head.py '{"temp_dir": ..., "num_cpus": ..., "object_store_bytes"
 When that pipe closes, because the program that started it closed it or died, everything that it started ends, and the
 temporary folder goes.
 
-Of what ``ray.init()`` starts, this leaves out the API server, the autoscaler's monitor, the log monitor and the workers
-that nobody asked for yet.
+Of what ``ray.init()`` starts, this leaves out the API server, the autoscaler's monitor, the log monitor and all workers
+but one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from ray._private.parameter import RayParams
 #: Everything listens here alone: a loopback address that Ray, unlike 127.0.0.1, does not replace by a public one.
 HOST = "127.0.0.2"
 
-_NO_PRESTART = {"enable_worker_prestart": False, "prestart_worker_first_driver": False}
+#: Workers that are started with the cluster, so that the first session finds one: Ray's own count is one per CPU.
+PRESTARTED_WORKERS = 1
+
+_PRESTART = {"prestart_worker_first_driver": True, "enable_worker_prestart": False}
 
 
 class _LeanNode(Node):  # type: ignore[misc]
@@ -40,6 +43,7 @@ def start(temp_dir: str, num_cpus: int, object_store_bytes: int) -> dict[str, An
     # Ray asks this whether to start the agents without their web servers.
     utils.get_dashboard_dependency_error = lambda: ImportError("not needed")
     services.get_node = _patient(services.get_node)
+    services.start_ray_process = _sparing(services.start_ray_process)
     parameters = RayParams(
         num_cpus=num_cpus,
         num_gpus=0,
@@ -49,7 +53,7 @@ def start(temp_dir: str, num_cpus: int, object_store_bytes: int) -> dict[str, An
         include_log_monitor=False,
         no_monitor=True,
         include_dashboard=False,
-        _system_config=_NO_PRESTART,
+        _system_config=_PRESTART,
     )
     # spawn_reaper: the children die with this process, even if it is killed.
     node = _LeanNode(parameters, head=True, shutdown_at_exit=False, spawn_reaper=True)
@@ -69,6 +73,17 @@ def _patient(get_node: Any) -> Any:
         return get_node(gcs_address, node_id)
 
     return wait
+
+
+def _sparing(start_process: Any) -> Any:
+    """Have the raylet start few workers ahead: their number has no parameter in Ray, only an argument of its program."""
+    option = "--num_prestart_python_workers="
+
+    def spare(command: list[str], *args: Any, **options: Any) -> Any:
+        command = [f"{option}{PRESTARTED_WORKERS}" if each.startswith(option) else each for each in command]
+        return start_process(command, *args, **options)
+
+    return spare
 
 
 def main() -> None:

@@ -267,8 +267,9 @@ class Editor:
 
     def _write(self, path: Path, text: str, encoding: str) -> None:
         try:
-            with open(self._real(path), "w", encoding=encoding) as file:
-                file.write(text)
+            data = text.encode(encoding)  # before the file is emptied: it may not be possible
+            with open(self._real(path), "wb") as file:
+                file.write(data)
         except (OSError, ValueError) as error:
             raise EditorError(f"Ran into {error} while trying to write to {path}") from None
 

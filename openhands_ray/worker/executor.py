@@ -73,7 +73,7 @@ class Executor:
             )
         try:
             return method(self, args, timeout_s)
-        except (OSError, ValueError, TypeError, KeyError, ShellError, ImportError, RuntimeError) as error:
+        except Exception as error:  # whatever it is, the session answers and goes on
             log.warning("The action %s failed: %s", kind, traceback.format_exc())
             return observations.error(f"{type(error).__name__}: {error}")
 
@@ -141,7 +141,7 @@ def main() -> None:
     actions, controls = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:3])
     for channel in (actions, controls):
         channel.set_inheritable(False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _default_signals()
     _adopt_orphans()
     try:
         executor = Executor(wire.unpack(wire.receive_frame(actions)))
@@ -153,6 +153,13 @@ def main() -> None:
     controller.start()
     _serve(actions, lambda action: {"observation": executor.act(action)})
     controller.join()
+
+
+def _default_signals() -> None:
+    """Undo what the actor and the shell around the walls ignore: the session's own processes would inherit it."""
+    for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, lambda *_: None)  # a handler, and not SIG_IGN, goes at exec
 
 
 def _serve_controls(executor: Executor, channel: socket.socket) -> None:

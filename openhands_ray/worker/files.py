@@ -70,6 +70,7 @@ class Files:
         """Answer a ``write`` action: a whole new file, or lines ``start`` to ``end`` of one that is there."""
         shown = os.path.join(cwd, str(args["path"]))
         real = self._paths.real(shown)
+        str(args["content"]).encode()  # text that cannot be written is refused before the old one goes
         os.makedirs(os.path.dirname(real), exist_ok=True)
         existed = os.path.exists(real)
         try:
@@ -115,7 +116,10 @@ def is_binary(path: str) -> bool:
         return False
     from binaryornot.helpers import is_binary_string
 
-    return bool(is_binary_string(sample))
+    try:
+        return bool(is_binary_string(sample))
+    except (NameError, TypeError, LookupError):
+        return True  # binaryornot fails on bytes of which no encoding can be guessed, and with it OpenHands' reader
 
 
 def _data_url(path: str, default_type: str) -> str:
