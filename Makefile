@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup system bench preview publish test test-long lint format lock clean
+.PHONY: help setup system bench preview publish test test-long lint lint-workflows format lock clean
 
 help: ## Show this
 	@echo "Usage: make TARGET"; echo
@@ -65,6 +65,9 @@ lint: .venv/.ready ## Check style (ruff) and types (mypy)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+lint-workflows: ## Check the workflows (actionlint)
+	@scripts/lint-workflows
 
 format: .venv/.ready ## Format the code
 	@$(BIN)/ruff check --fix --quiet .
