@@ -87,8 +87,16 @@ def translated(sid: str, what: str) -> Iterator[None]:
             raise cause from None
         raise SessionError(f"The session {sid!r} failed ({what}): {cause}") from error
     except ray.exceptions.RayActorError as error:
+        if getattr(error, "actor_init_failed", False):
+            raise SessionStartError(sid, _last_line(error)) from None
         raise SessionLostError(
             f"The session {sid!r} has ended ({what}); if this was running, it may have had an effect. {error}"
         ) from None
     except ray.exceptions.RayError as error:
         raise ClusterError(f"The Ray cluster failed ({what}): {error}") from error
+
+
+def _last_line(error: Exception) -> str:
+    """Return what the error in an actor's constructor said: Ray passes it as a traceback in text."""
+    text = str(error).strip().splitlines()[-1]
+    return text.partition("could not be started: ")[2] or text

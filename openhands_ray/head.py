@@ -76,7 +76,7 @@ def _patient(get_node: Any) -> Any:
 
 
 def _sparing(start_process: Any) -> Any:
-    """Have the raylet start few workers ahead: their number has no parameter in Ray, only an argument of its program."""
+    """Have the raylet start few workers ahead: their number is an argument of its program alone."""
     option = "--num_prestart_python_workers="
 
     def spare(command: list[str], *args: Any, **options: Any) -> Any:

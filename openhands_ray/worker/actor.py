@@ -56,12 +56,14 @@ class SessionActor:
         self._sandbox = Sandbox(root, spec["workspace"], isolation, volumes)
         self._action_lock, self._control_lock = threading.Lock(), threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the session)
         try:
             self._sandbox.create()
             self._start(spec)
         except (OSError, EOFError) as error:
+            reason = self._last_words() or str(error)
             self.close()
-            raise SessionStartError(spec["sid"], str(error)) from None
+            raise SessionStartError(spec["sid"], reason) from None
         except SessionStartError:
             self.close()
             raise
@@ -76,6 +78,7 @@ class SessionActor:
             cwd="/",
             pass_fds=fds,
             stdin=subprocess.DEVNULL,
+            stderr=self._errors,
             start_new_session=True,
         )
         theirs.close()
@@ -91,6 +94,12 @@ class SessionActor:
         answer = wire.unpack(wire.receive_frame(self._actions))
         if "ready" not in answer:
             raise SessionStartError(spec["sid"], str(answer.get("error")))
+
+    def _last_words(self) -> str:
+        """Return the last line that the executor, or bubblewrap before it, had to say."""
+        self._errors.seek(0)
+        said = self._errors.read().decode("utf-8", "replace").strip()
+        return said.splitlines()[-1] if said else ""
 
     def act(self, request: bytes) -> bytes:
         """Relay an action and wait for its observation.

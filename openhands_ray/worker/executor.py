@@ -74,7 +74,7 @@ class Executor:
         try:
             return method(self, args, timeout_s)
         except Exception as error:  # whatever it is, the session answers and goes on
-            log.warning("The action %s failed: %s", kind, traceback.format_exc())
+            log.debug("The action %s failed: %s", kind, traceback.format_exc())
             return observations.error(f"{type(error).__name__}: {error}")
 
     def run(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
