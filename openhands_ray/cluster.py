@@ -8,10 +8,12 @@ import logging
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -24,6 +26,9 @@ NAMESPACE = "openhands-ray"
 
 #: Seconds that a private cluster has to end.
 STOP_TIMEOUT_S = 15
+
+#: Seconds that the machine of a cluster may take to answer at all.
+KNOCK_TIMEOUT_S = 10
 
 #: Characters that Ray's and a kernel's sockets (107 bytes at most) leave to the name of the folder that they are in.
 MAX_TEMPORARY_FOLDER = 20
@@ -73,6 +78,7 @@ class Cluster:
         Raises:
             ClusterError: there is none.
         """
+        _knock(address)
         _connect(address)
         cluster = cls()
         cluster._connected = True
@@ -174,6 +180,17 @@ def _head_environment(temp_dir: str) -> dict[str, str]:
     }
 
 
+def _knock(address: str) -> None:
+    """Find out whether anything listens at ``host:port``: Ray's own client ends the program where nothing does."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "/" in host:
+        return  # "auto", "ray://..." and nonsense are Ray's to judge
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_TIMEOUT_S).close()
+    except OSError as error:
+        raise ClusterError(f"The Ray cluster at {address} could not be reached: {error}") from error
+
+
 def _connect(address: str, node_ip_address: str | None = None) -> None:
     import ray
 
@@ -200,6 +217,7 @@ def _already_connected() -> bool:
 
 _lock = threading.Lock()
 _current: Cluster | None = None
+_farewells: list[Callable[[], None]] = []
 
 
 def connected(settings: Settings) -> Cluster:
@@ -213,16 +231,25 @@ def connected(settings: Settings) -> Cluster:
     global _current  # noqa: PLW0603 (one connection to Ray per process is Ray's own rule)
     with _lock:
         if _already_connected():
-            _current = _current or Cluster()
+            if _current is None:
+                _current = Cluster()
+                atexit.register(disconnect)
             return _current
         _current = Cluster.start(settings) if settings.address is None else Cluster.attach(settings.address)
         atexit.register(disconnect)
         return _current
 
 
+def before_leaving(farewell: Callable[[], None]) -> None:
+    """Have ``farewell`` called before the process leaves its cluster, as long as it can still ask something of it."""
+    _farewells.append(farewell)
+
+
 def disconnect() -> None:
     """Leave the process's cluster; a private one ends, with all of its sessions. Idempotent."""
     global _current
+    for farewell in _farewells:
+        farewell()
     with _lock:
         cluster, _current = _current, None
         if cluster is not None:

@@ -41,8 +41,10 @@ class Settings:
         if self.isolation is not None and self.isolation not in get_args(Isolation):
             raise SettingsError(f"isolation is one of {', '.join(get_args(Isolation))}, not {self.isolation!r}.")
         for name in ("session_cpus", "object_store_bytes", "start_timeout_s", "no_change_timeout_s"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:  # nan is not, either
                 raise SettingsError(f"{name} cannot be negative, but is {getattr(self, name)!r}.")
+        if self.cluster_cpus is not None and self.cluster_cpus < 1:
+            raise SettingsError(f"cluster_cpus is at least 1, but is {self.cluster_cpus!r}.")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

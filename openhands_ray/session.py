@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import weakref
 from typing import Any
 
 from openhands_ray import __version__, wire
-from openhands_ray.cluster import NAMESPACE, connected
+from openhands_ray.cluster import NAMESPACE, before_leaving, connected
 from openhands_ray.config import Settings
 from openhands_ray.errors import (
     OpenHandsRayError,
@@ -158,7 +157,9 @@ def _name(sid: str) -> str:
     return f"session:{sid}"
 
 
-@atexit.register
 def _close_all() -> None:
     for session in list(_owned):
         session.close()
+
+
+before_leaving(_close_all)

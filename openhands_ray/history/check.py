@@ -128,7 +128,10 @@ def format_value(value: float | None, unit: str) -> str:
     """Formats a value as asv's own tables do; ``-`` where there is none."""
     if value is None:
         return "-"
-    return "skipped" if math.isnan(value) else str(human_value(value, unit))
+    if math.isnan(value):
+        return "skipped"
+    # asv knows how to write seconds and bytes; of another unit it leaves the name out.
+    return str(human_value(value, unit)) if unit in ("seconds", "bytes") else f"{value:.4g} {unit}"
 
 
 def format_budget(criterion: Criterion) -> str:

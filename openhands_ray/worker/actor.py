@@ -70,7 +70,8 @@ class SessionActor:
 
     def _start(self, spec: dict[str, Any]) -> None:
         (self._actions, theirs), (self._controls, their_controls) = socket.socketpair(), socket.socketpair()
-        fds = (theirs.fileno(), their_controls.fileno())
+        ending, lifeline = os.pipe()
+        fds = (theirs.fileno(), their_controls.fileno(), lifeline)
         environment = {**self._sandbox.environment(), **spec["environment"]}
         self._process = subprocess.Popen(
             self._sandbox.wrap(executor_argv(fds, CODE), CODE),
@@ -81,6 +82,9 @@ class SessionActor:
             stderr=self._errors,
             start_new_session=True,
         )
+        self._sandbox.remove_at_the_end_of(ending)
+        for fd in (ending, lifeline):
+            os.close(fd)
         theirs.close()
         their_controls.close()
         start = {

@@ -138,9 +138,9 @@ class Executor:
 
 def main() -> None:
     """Serve the two sockets whose descriptors are the arguments, until the first closes."""
+    for fd in sys.argv[1:]:
+        os.set_inheritable(int(fd), False)  # the third is held, and no more: its end tells that this process has gone
     actions, controls = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:3])
-    for channel in (actions, controls):
-        channel.set_inheritable(False)
     _default_signals()
     _adopt_orphans()
     try:
@@ -156,7 +156,8 @@ def main() -> None:
 
 
 def _default_signals() -> None:
-    """Undo what the actor and the shell around the walls ignore: the session's own processes would inherit it."""
+    """Undo what the actor blocks (Ray's threads block SIGINT) or ignores: the session's processes would inherit it."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
     for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, lambda *_: None)  # a handler, and not SIG_IGN, goes at exec

@@ -59,6 +59,21 @@ class Sandbox:
         """Remove the folders and all that is in them. Idempotent."""
         subprocess.run(["/bin/sh", "-c", _REMOVE, str(self.root)], check=False, capture_output=True)
 
+    def remove_at_the_end_of(self, lifeline: int) -> None:
+        """Have the folders removed when the last holder of the other end of the pipe ``lifeline`` has gone.
+
+        The shell that waits for it is nobody's child here: Ray kills the children of a worker with it.
+        """
+        waiting = f"trap '' HUP INT TERM; read -r line; {_REMOVE}"
+        subprocess.run(
+            ["setsid", "--fork", "/bin/sh", "-c", waiting, str(self.root)],
+            stdin=lifeline,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            check=True,
+        )
+
     @property
     def home(self) -> str:
         """The session's home, as the session sees it."""
@@ -88,12 +103,8 @@ class Sandbox:
         return environment
 
     def wrap(self, argv: Sequence[str], code: Path) -> list[str]:
-        """Return ``argv`` as it runs inside the walls, where it also sees the folder ``code``.
-
-        A small shell waits outside for its end and removes the folders, so that they go even if all else is killed.
-        """
-        inside = list(argv) if self.isolation == "process" else [_bubblewrap(), *self._options(code), "--", *argv]
-        return ["/bin/sh", "-c", f"trap '' HUP INT TERM; \"$@\"; {_REMOVE}", str(self.root), *inside]
+        """Return ``argv`` as it runs inside the walls, where it also sees the folder ``code``."""
+        return list(argv) if self.isolation == "process" else [_bubblewrap(), *self._options(code), "--", *argv]
 
     def _options(self, code: Path) -> Iterator[str]:
         yield from ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try")
