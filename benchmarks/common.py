@@ -9,10 +9,12 @@ import asyncio
 import logging
 import os
 import uuid
+import warnings
 from typing import Any
 
 # Before OpenHands is imported, which reads it then: what it logs would be measured, too.
 os.environ.setdefault("LOG_LEVEL", "ERROR")
+warnings.filterwarnings("ignore", category=FutureWarning)  # of OpenHands' dependencies, about versions to come
 
 from openhands.core.config import OpenHandsConfig
 from openhands.events import EventStream
