@@ -1,0 +1,255 @@
+"""The whole history, on a clone to which commits are added: one of them is slower, and one cannot be built.
+
+asv runs real operations of the runtime over these commits, the site must name the slower one, and ``asv find`` must end
+on it. Takes minutes: it builds an environment, and each benchmark starts a process that imports OpenHands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import git
+
+from openhands_ray.history.results import History
+
+pytestmark = pytest.mark.long
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SLOWED = "actions.File.time_write"
+CONTROLS = ("actions.File.time_read", "actions.Command.time_simple_command")
+PROVENANCE = "provenance.Provenance.track_mark"
+
+# OpenHands is imported once for each commit, not once for each benchmark: half of the time.
+LAUNCH = ("--launch-method", "forkserver")
+
+# The suite's own sampling in half of its time.
+SAMPLES = ("--attribute", "repeat=(5,30,2.0)")
+
+COMMITS = 10
+SLOW_COMMIT = 6  # from 1
+BROKEN_AFTER = 8  # the commit that cannot be built comes after this one
+SLOWNESS_S = 0.05  # some twenty times what a small write takes
+
+# What each commit adds to the worker. The mark of its number is put in place of a word in what is written, so that a
+# file tells which commit's worker wrote it.
+WORKER_FILE = "openhands_ray/worker/files.py"
+WORKER_CODE = """
+
+def _of_the_commit_under_test(write):
+    def marked(self, args, cwd):
+        end = time.perf_counter() + {slowness_s}
+        while time.perf_counter() < end:
+            pass
+        return write(self, dict(args, content=args["content"].replace("WORKER_MARK", "{mark}")), cwd)
+
+    import time
+
+    return marked
+
+
+Files.write = _of_the_commit_under_test(Files.write)
+"""
+
+CLIENT_FILE = "openhands_ray/client/commit_under_test.py"
+CLIENT_CODE = "MARK = {mark}\n"
+
+# Benchmarks come from the working tree, whatever the commit, so this one is not committed.
+PROVENANCE_FILE = "benchmarks/provenance.py"
+PROVENANCE_CODE = '''
+import asyncio
+
+from openhands.core.config import OpenHandsConfig
+from openhands.events import EventStream
+from openhands.events.action import FileReadAction, FileWriteAction
+from openhands.llm.llm_registry import LLMRegistry
+from openhands.storage.memory import InMemoryFileStore
+
+from openhands_ray import RayRuntime
+
+
+class Provenance:
+    def setup(self):
+        config = OpenHandsConfig()
+        stream = EventStream("provenance", InMemoryFileStore())
+        self.runtime = RayRuntime(config, stream, LLMRegistry(config), sid="provenance")
+        asyncio.run(self.runtime.connect())
+
+    def teardown(self):
+        self.runtime.close()
+
+    def track_mark(self):
+        """The mark of the commit, or -1 where client and worker come from different commits."""
+        from openhands_ray.client.commit_under_test import MARK
+
+        self.runtime.write(FileWriteAction(path="/workspace/mark", content="WORKER_MARK"))
+        written = self.runtime.read(FileReadAction(path="/workspace/mark")).content.strip()
+        return MARK if written == str(MARK) else -1
+'''
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone of this repository with the added commits.
+
+    Attributes:
+        commits: the full hashes of those that can be built, oldest first.
+        broken: the one that cannot.
+        environment: of asv's processes.
+    """
+
+    folder: Path
+    commits: list[str]
+    broken: str
+    environment: dict[str, str]
+
+    def asv(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "asv", *arguments]
+        answer = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        print(f"asv {' '.join(arguments)}: {answer.returncode}\n{answer.stdout}{answer.stderr}")
+        return answer
+
+    def results(self, commit: str) -> dict[str, float | None]:
+        (snapshot,) = History(self.folder / "asv.conf.json").snapshots(commit)
+        return {name: measurement.value for name, measurement in snapshot.measurements.items()}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    folder = tmp_path_factory.mktemp("history") / "clone"
+    git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
+    git(folder, "checkout", "--quiet", "-B", "main")
+    uv = _bring_uv(folder)
+    commits, broken = _add_commits(folder)
+    (folder / PROVENANCE_FILE).write_text(PROVENANCE_CODE)
+    return Clone(folder, commits, broken, _environment(folder.parent, uv))
+
+
+def _bring_uv(folder: Path) -> Path:
+    """Puts uv where the configuration names it."""
+    own = ROOT / ".tools" / "bin" / "uv"
+    found = str(own) if own.exists() else shutil.which("uv")
+    if found is None:
+        pytest.skip("needs uv: make setup")
+    uv = folder / ".tools" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.symlink_to(found)
+    return uv
+
+
+def _environment(home: Path, uv: Path) -> dict[str, str]:
+    """Returns an environment where asv knows a machine of its own, and where the user's caches still serve."""
+    cache = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
+    user_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return {**os.environ, "HOME": str(home), "UV_CACHE_DIR": cache, "XDG_CACHE_HOME": user_cache}
+
+
+def _add_commits(folder: Path) -> tuple[list[str], str]:
+    original = (folder / WORKER_FILE).read_text()
+    commits, broken = [], ""
+    for number in range(1, COMMITS + 1):
+        # Marks fall, since a number that rises would be a regression of its own.
+        mark = -10 * number - 10
+        slowness_s = SLOWNESS_S if number >= SLOW_COMMIT else 0
+        (folder / CLIENT_FILE).write_text(CLIENT_CODE.format(mark=mark))
+        (folder / WORKER_FILE).write_text(original + WORKER_CODE.format(mark=mark, slowness_s=slowness_s))
+        commits.append(_commit(folder, f"Change {number}"))
+        if number == BROKEN_AFTER:
+            broken = _add_broken_commit(folder)
+    return commits, broken
+
+
+def _add_broken_commit(folder: Path) -> str:
+    project = folder / "pyproject.toml"
+    working = project.read_text()
+    project.write_text("this is not TOML")
+    broken = _commit(folder, "Break the build")
+    project.write_text(working)
+    return broken
+
+
+def _commit(folder: Path, message: str) -> str:
+    git(folder, "add", "--all", "openhands_ray", "pyproject.toml")
+    git(folder, "commit", "--quiet", "-m", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def _mark(number: int) -> float:
+    return -10.0 * number - 10
+
+
+@pytest.fixture(scope="module")
+def measured(clone: Clone) -> Clone:
+    """The clone after ``asv run`` over the added commits."""
+    assert clone.asv("machine", "--yes").returncode == 0
+    names = "|".join(name.replace(".", r"\.") for name in (SLOWED, *CONTROLS, PROVENANCE))
+    before_first = git(clone.folder, "rev-parse", f"{clone.commits[0]}^")
+    answer = clone.asv("run", f"{before_first}..main", "--bench", f"^({names})$", *LAUNCH, *SAMPLES, "--show-stderr")
+    # A commit that could not be built counts as failed; asv goes on, and says so by this status at the end.
+    assert answer.returncode == 2
+    return clone
+
+
+@pytest.fixture(scope="module")
+def published(measured: Clone) -> Any:
+    """The site's list of regressions, each as asv writes it."""
+    assert measured.asv("publish", "--no-pull").returncode == 0
+    return json.loads((measured.folder / ".asv/html/regressions.json").read_text())["regressions"]
+
+
+@pytest.mark.timeout(1800)
+def test_client_and_worker_came_from_the_commit_under_test(measured: Clone) -> None:
+    found = [measured.results(commit)[PROVENANCE] for commit in measured.commits]
+
+    assert found == [_mark(number) for number in range(1, COMMITS + 1)]
+
+
+@pytest.mark.timeout(1800)
+def test_a_commit_that_cannot_be_built_is_stepped_over(measured: Clone) -> None:
+    assert set(measured.results(measured.broken).values()) == {None}
+    for commit in measured.commits:
+        assert None not in measured.results(commit).values()
+
+
+@pytest.mark.timeout(1800)
+def test_the_operation_is_at_least_twice_as_slow(measured: Clone) -> None:
+    before, after = (
+        measured.results(measured.commits[number - 1])[SLOWED] for number in (SLOW_COMMIT - 1, SLOW_COMMIT)
+    )
+
+    assert before is not None
+    assert after is not None
+    assert after >= 2 * before
+
+
+@pytest.mark.timeout(1800)
+def test_the_site_names_the_slower_benchmark_and_the_commit_and_no_other(measured: Clone, published: Any) -> None:
+    index = json.loads((measured.folder / ".asv/html/index.json").read_text())
+
+    assert [regression[0] for regression in published] == [SLOWED]
+    *_, jumps = published[0]
+    # [commit before or None where the step is of a single commit, commit, value before, value after]
+    assert [jump[0] for jump in jumps] == [None]
+    assert [index["revision_to_hash"][str(jump[1])] for jump in jumps] == [measured.commits[SLOW_COMMIT - 1]]
+
+
+@pytest.mark.timeout(1800)
+def test_find_ends_on_the_commit(measured: Clone) -> None:
+    # The range ends before the commit that cannot be built, at which `asv find` would stop.
+    searched = f"{measured.commits[0]}..{measured.commits[BROKEN_AFTER - 1]}"
+
+    answer = measured.asv("find", searched, f"^{SLOWED}$", "--skip-save", *LAUNCH)
+
+    assert answer.returncode == 0
+    last = answer.stdout.strip().splitlines()[-1]
+    assert f"Greatest regression found: {measured.commits[SLOW_COMMIT - 1][:8]}" in last

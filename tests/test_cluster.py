@@ -1,0 +1,189 @@
+"""Clusters of processes of their own: started, attached to, killed; and what is left of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from support import (
+    ROOT,
+    SECRET,
+    below,
+    clean_environment,
+    gone,
+    mentioning,
+    run_python,
+    shared_memory,
+)
+
+from openhands_ray.cluster import Cluster
+from openhands_ray.config import Settings
+from openhands_ray.errors import ClusterError
+
+#: A whole life without OpenHands: a session on a cluster, one action, and a line that tells where it all is.
+DRIVER = """
+import json, os, sys
+from openhands_ray import cluster
+from openhands_ray.config import Settings
+from openhands_ray.session import Session
+settings = Settings.from_environment()
+spec = {"workspace": "/workspace", "isolation": None, "volumes": [], "environment": {}, "no_change_timeout_s": 10,
+        "kernel": True}
+session = Session.create("life", spec, settings)
+def run(command):
+    return session.act({"action": "run", "args": {"command": command}, "timeout": 20}, 30)["content"]
+actor = open(f"/proc/{session.info['pid']}/environ").read()
+current = cluster._current
+print(json.dumps({
+    "output": run("(setsid sleep 1000 &) ; nohup sleep 1001 & echo worked"),
+    "session_environment": run("env"),
+    "actor_environment": actor,
+    "temp_dir": current._temp_dir,
+    "private": current.private,
+    "memory": current.memory_bytes() if current.private else None,
+    "pid": session.info["pid"],
+    "executor": session.info["executor_pid"],
+}), flush=True)
+sys.stdin.readline()
+"""
+
+
+class Driver:
+    """The program above in a process of its own, up to the point where its session has answered."""
+
+    def __init__(self, temporary: Path, **environment: str) -> None:
+        self.process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-c", DRIVER],
+            env=clean_environment(TMPDIR=str(temporary), **environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the driver did not come to its session"
+        self.said: dict[str, Any] = json.loads(line)
+        self.processes = below(self.process.pid)
+        if not self.said["private"]:
+            self.processes += below(self.said["pid"])
+
+    def end(self) -> int:
+        self.process.communicate("\n")
+        return self.process.returncode
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A temporary folder with a short path, since Ray makes sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="ohr-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def driver(temporary: Path) -> Iterator[Driver]:
+    driver = Driver(temporary)
+    yield driver
+    if driver.process.poll() is None:
+        driver.end()
+
+
+def assert_nothing_left(driver: Driver, temporary: Path) -> None:
+    assert gone(driver.processes)
+    assert mentioning(str(temporary)) == []
+    assert not shared_memory({process.pid for process in driver.processes})
+    assert not Path(driver.said["temp_dir"] or "/no/such").exists()
+    assert [each for each in temporary.rglob("*") if each.name != "sessions" and each.parent != temporary] == []
+
+
+def test_a_whole_life_leaves_nothing(driver: Driver, temporary: Path) -> None:
+    said = driver.said
+    assert said["private"]
+    assert "worked" in said["output"]
+    assert 20_000_000 < said["memory"] < 400_000_000
+    assert SECRET in clean_environment().values()
+    for environment in ("session_environment", "actor_environment"):
+        assert "PATH=" in said[environment]
+        assert SECRET not in said[environment]
+    for process in driver.processes:
+        if process.is_running() and process.pid != driver.process.pid and process.status() != psutil.STATUS_ZOMBIE:
+            assert SECRET not in process.environ().values()
+    assert driver.end() == 0
+    assert_nothing_left(driver, temporary)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_driver_leaves_nothing(driver: Driver, temporary: Path, signum: signal.Signals) -> None:
+    driver.process.send_signal(signum)
+    driver.process.wait(20)
+    assert_nothing_left(driver, temporary)
+
+
+@pytest.fixture
+def head(temporary: Path) -> Iterator[str]:
+    """Another program's cluster; yields its address."""
+    options = {"temp_dir": str(temporary / "head"), "num_cpus": 2, "object_store_bytes": 100_000_000}
+    argv = [sys.executable, str(ROOT / "openhands_ray/head.py"), json.dumps(options)]
+    lean = {"PYTHONPATH": str(ROOT / "openhands_ray/lean"), "PYTHONSAFEPATH": "1"}
+    environment = clean_environment(**{**lean, "TMPDIR": str(temporary)})
+    environment.pop("OPENAI_API_KEY")
+    process = subprocess.Popen(
+        argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    yield json.loads(process.stdout.readline())["address"]
+    processes = below(process.pid)
+    process.communicate()
+    assert gone(processes)
+
+
+def test_attach_and_leave_the_cluster_as_it_was(head: str, temporary: Path) -> None:
+    for signum in (None, signal.SIGKILL):
+        driver = Driver(temporary, RAY_ADDRESS=head)
+        assert (driver.said["private"], driver.said["temp_dir"]) == (False, None)
+        assert "worked" in driver.said["output"]
+        assert SECRET not in driver.said["session_environment"]
+        if signum is None:
+            assert driver.end() == 0
+        else:
+            driver.process.send_signal(signum)
+            driver.process.wait(20)
+        assert gone(driver.processes), signum
+        sessions = temporary / f"openhands-ray-{os.getuid()}/sessions"
+        assert not sessions.exists() or list(sessions.iterdir()) == []
+
+
+def test_an_address_where_nothing_is() -> None:
+    program = """
+from openhands_ray.cluster import Cluster
+from openhands_ray.errors import ClusterError
+try:
+    Cluster.attach("127.0.0.1:1")
+except ClusterError as error:
+    print("refused", error)
+"""
+    done = run_python(program, RAY_gcs_rpc_server_reconnect_timeout_s="2", RAY_gcs_server_request_timeout_seconds="2")
+    assert "refused The Ray cluster at 127.0.0.1:1 could not be reached" in done.stdout
+
+
+def test_a_cluster_that_does_not_start_leaves_nothing(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    children = set(psutil.Process().children(recursive=True))
+    with pytest.raises(ClusterError, match="did not start: ValueError"):
+        Cluster.start(Settings(object_store_bytes=1))
+    assert gone(list(set(psutil.Process().children(recursive=True)) - children))
+    assert os.listdir(temporary) == []
+
+
+def test_the_memory_of_another_cluster_is_not_ours_to_measure() -> None:
+    with pytest.raises(ClusterError, match="not started here"):
+        Cluster().memory_bytes()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from openhands_ray import Settings
+from openhands_ray.errors import SettingsError
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environment({"PATH": "/bin", "OPENHANDS_RAY_KEY": "not a setting"})
+    assert settings == Settings()
+    assert (settings.address, settings.isolation) == (None, None)
+
+
+def test_each_setting_has_a_variable() -> None:
+    values = {
+        "ADDRESS": "auto",
+        "ISOLATION": "process",
+        "SESSION_CPUS": "0.5",
+        "CLUSTER_CPUS": "3",
+        "OBJECT_STORE_BYTES": "100000000",
+        "START_TIMEOUT_S": "7",
+        "NO_CHANGE_TIMEOUT_S": "1.5",
+    }
+    assert {name.lower() for name in values} == {field.name for field in dataclasses.fields(Settings)}
+    settings = Settings.from_environment({f"OPENHANDS_RAY_{name}": value for name, value in values.items()})
+    assert settings == Settings(
+        address="auto",
+        isolation="process",
+        session_cpus=0.5,
+        cluster_cpus=3,
+        object_store_bytes=100_000_000,
+        start_timeout_s=7.0,
+        no_change_timeout_s=1.5,
+    )
+
+
+def test_the_variables_of_ray_and_openhands_count_and_ours_win() -> None:
+    theirs = {"RAY_ADDRESS": "a:1", "NO_CHANGE_TIMEOUT_SECONDS": "3"}
+    assert Settings.from_environment(theirs) == Settings(address="a:1", no_change_timeout_s=3.0)
+    ours = {"OPENHANDS_RAY_ADDRESS": "b:2", "OPENHANDS_RAY_NO_CHANGE_TIMEOUT_S": "4"}
+    assert Settings.from_environment({**ours, **theirs}) == Settings(address="b:2", no_change_timeout_s=4.0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("OPENHANDS_RAY_ISOLATON", "process", "OPENHANDS_RAY_ISOLATON is not a setting"),
+        ("OPENHANDS_RAY_ISOLATION", "docker", "isolation is one of sandbox, process, not 'docker'"),
+        ("OPENHANDS_RAY_CLUSTER_CPUS", "two", "OPENHANDS_RAY_CLUSTER_CPUS is a number, not 'two'"),
+        ("OPENHANDS_RAY_START_TIMEOUT_S", "-1", "start_timeout_s cannot be negative"),
+        ("OPENHANDS_RAY_SESSION_CPUS", "", "is a number"),
+        ("OPENHANDS_RAY_CLUSTER_CPUS", "-2", "cluster_cpus"),
+        ("OPENHANDS_RAY_START_TIMEOUT_S", "nan", "start_timeout_s"),
+    ],
+)
+def test_what_is_refused(variable: str, value: str, shown: str) -> None:
+    with pytest.raises(SettingsError, match=shown):
+        Settings.from_environment({variable: value})
+
+
+def test_frozen_and_by_name() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().address = "x"  # type: ignore[misc]
+    unknown: dict[str, Any] = {"colour": "red"}
+    with pytest.raises(TypeError):
+        Settings(**unknown)

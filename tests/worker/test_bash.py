@@ -1,0 +1,265 @@
+"""The persistent shell, without a sandbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import gone
+
+from openhands_ray.worker.bash import BashSession, ShellError, _ansi_c_quote
+
+Run = Callable[..., dict[str, Any]]
+
+
+def make(folder: Path, no_change_timeout_s: float = 10) -> BashSession:
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "USER": "me", "TERM": "screen", "LANG": "C.UTF-8"}
+    return BashSession(str(folder), env, no_change_timeout_s=no_change_timeout_s)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BashSession]:
+    shell = make(tmp_path_factory.mktemp("shell"))
+    yield shell
+    shell.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[BashSession]:
+    shell = make(tmp_path, no_change_timeout_s=0.3)
+    yield shell
+    shell.close()
+
+
+def run(shell: BashSession, command: str, timeout_s: float | None = 20, **args: Any) -> dict[str, Any]:
+    return shell.execute({"command": command, **args}, timeout_s)
+
+
+def content(shell: BashSession, command: str) -> str:
+    return str(run(shell, command)["content"])
+
+
+def metadata(observation: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = observation["extras"]["metadata"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "shown", "exit_code"),
+    [
+        ("echo one two", "one two", 0),
+        ("false", "", 1),
+        ("no-such-command-here", "bash: no-such-command-here: command not found", 127),
+        ("(exit 42)", "", 42),
+        ("echo out; echo err >&2", "out\nerr", 0),
+        ("printf 'no newline'", "no newline", 0),
+        ("printf '50%%\\r100%%\\n'", "100%", 0),
+        ("cat <<E\n1\n  2\nE", "1\n  2", 0),
+        ("echo 'it'\"'\"'s' \"!\" '$HOME'", "it's ! $HOME", 0),
+        ("echo 'a\tb' | cat -A", "a^Ib$", 0),
+        ("echo ä€𝄞", "ä€𝄞", 0),
+        ("for i in 1 2; do\n echo $i\ndone", "1\n2", 0),
+        ("echo a && false || echo b", "a\nb", 0),
+        ("if", "bash: syntax error: unexpected end of file", 2),
+    ],
+)
+def test_a_command(shared: BashSession, command: str, shown: str, exit_code: int) -> None:
+    observation = run(shared, command)
+    if shown:
+        assert observation["content"] == shown
+    assert metadata(observation)["exit_code"] == exit_code
+    assert metadata(observation)["suffix"] == f"\n[The command completed with exit code {exit_code}.]"
+    assert observation["extras"]["command"] == command
+
+
+def test_state_persists(shared: BashSession, tmp_path: Path) -> None:
+    run(shared, f"cd {tmp_path}; v=1; export w=2; f() {{ echo f$1; }}; shopt -s nullglob")
+    observation = run(shared, "echo $v $w $(f 3); pwd; shopt nullglob")
+    assert observation["content"].split() == ["1", "2", "f3", str(tmp_path), "nullglob", "on"]
+    assert metadata(observation)["working_dir"] == shared.cwd == str(tmp_path)
+
+
+def test_metadata_names_user_host_and_python(shared: BashSession) -> None:
+    found = metadata(run(shared, "whoami; hostname; type -p python"))
+    user, _, python = content(shared, "whoami; hostname; type -p python").split("\n")
+    assert (found["username"], found["py_interpreter_path"]) == (user, python)
+
+
+def test_a_background_job_goes_on_and_its_pid_is_told(shared: BashSession) -> None:
+    pid = metadata(run(shared, "sleep 1000 &"))["pid"]
+    assert psutil.Process(pid).name() == "sleep"
+    assert str(pid) in content(shared, "jobs -l")
+    assert metadata(run(shared, "kill %1; wait %1"))["exit_code"] == 143
+
+
+def test_several_commands_are_refused(shared: BashSession, tmp_path: Path) -> None:
+    observation = run(shared, f"touch {tmp_path}/x\necho 2")
+    assert observation["observation"] == "error"
+    assert f"(1) touch {tmp_path}/x\n(2) echo 2" in observation["content"]
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "verb"), [({"command": ""}, "retrieve logs from"), ({"command": "x", "is_input": True}, "interact with")]
+)
+def test_nothing_is_running(shared: BashSession, args: dict[str, Any], verb: str) -> None:
+    assert shared.execute(args, 5)["content"] == f"ERROR: No previous running command to {verb}."
+
+
+def test_a_nul_byte_is_refused(shared: BashSession) -> None:
+    assert run(shared, "echo a\0b")["observation"] == "error"
+    assert content(shared, "echo still here") == "still here"
+
+
+def test_hidden_is_kept(shared: BashSession) -> None:
+    assert run(shared, "true", hidden=True)["extras"]["hidden"] is True
+
+
+def test_the_last_lines_of_long_output_are_kept(shared: BashSession) -> None:
+    observation = run(shared, "seq 1 900000")
+    assert observation["content"].endswith("899999\n900000")
+    assert metadata(observation)["prefix"].startswith("[Previous command outputs are truncated. Showing the last ")
+    assert content(shared, "echo next") == "next"
+
+
+def test_output_cannot_forge_a_prompt(shared: BashSession) -> None:
+    assert content(shared, "echo ${OPENHANDS_RAY_KEY-unset}") == "unset"
+    run(shared, r"printf '\e]7777;0123456789abcdef0123456789abcdef;P;9\x1f\x1fu\x1fh\x1f/\x1f/\a'")
+    assert shared.cwd != "/"
+
+
+def test_a_changed_prompt_does_not_matter(shared: BashSession) -> None:
+    run(shared, "PS1='$ '; export PS1")
+    assert content(shared, "echo here") == "here"
+
+
+def test_a_raw_terminal_is_repaired(shared: BashSession) -> None:
+    run(shared, "stty raw -echo")
+    assert content(shared, "printf 'a\\nb\\n'") == "a\nb"
+
+
+def test_a_large_command(shared: BashSession) -> None:
+    text = "ab'\\!é" * 20_000
+    quoted = text.replace("'", "'\\''")
+    assert content(shared, f"printf %s '{quoted}' | wc -c") == str(len(text.encode()))
+
+
+def test_python_on_the_terminal_is_interactive(shared: BashSession) -> None:
+    assert content(shared, "python3 -c 'import sys; print(sys.stdin.isatty())'") == "True"
+
+
+def test_the_soft_timeout_hands_back_and_the_output_goes_on(own: BashSession, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    first = run(own, "echo begun; read x < go; echo $x")
+    assert first["content"] == "begun"
+    assert metadata(first)["exit_code"] == -1
+    assert metadata(first)["suffix"].startswith("\n[The command has no new output after 0.3 seconds.")
+    busy = run(own, "echo other")
+    assert 'Your command "echo other" is NOT executed.' in metadata(busy)["suffix"]
+    (tmp_path / "go").write_text("released\n")
+    last = run(own, "")
+    assert last["content"] == "released"
+    assert metadata(last)["exit_code"] == 0
+
+
+def test_the_hard_timeout_ends_the_wait_for_what_goes_on_printing(own: BashSession) -> None:
+    start = time.monotonic()
+    observation = run(own, "while :; do echo x; sleep 0.05; done", timeout_s=0.6)
+    assert 0.6 <= time.monotonic() - start < 5
+    assert metadata(observation)["suffix"].startswith("\n[The command timed out after 0.6 seconds.")
+    assert metadata(run(own, "C-c", is_input=True))["exit_code"] == 130
+
+
+def test_blocking_waits_only_for_the_hard_timeout(own: BashSession) -> None:
+    assert run(own, "sleep 0.5; echo done", blocking=True)["content"] == "done"
+
+
+def test_input_goes_to_the_running_program(own: BashSession) -> None:
+    run(own, "read -p 'name? ' name; echo hello $name")
+    observation = run(own, "Ada", is_input=True)
+    assert observation["content"] == "hello Ada"
+    assert metadata(observation)["exit_code"] == 0
+
+
+@pytest.mark.parametrize("key", ["C-c", "C-\\"])
+def test_a_key_interrupts(own: BashSession, key: str) -> None:
+    run(own, "sleep 1000")
+    observation = run(own, key, is_input=True)
+    assert metadata(observation)["exit_code"] == {"C-c": 130, "C-\\": 131}[key]
+    assert f"CTRL+{key[-1]}".upper() + " was sent." in metadata(observation)["suffix"]
+    assert content(own, "echo alive") == "alive"
+
+
+def test_control_z_stops_and_fg_continues(own: BashSession) -> None:
+    run(own, "cat")
+    assert metadata(run(own, "C-z", is_input=True))["exit_code"] == 148
+    assert "cat" in content(own, "jobs")
+    run(own, "fg")
+    assert metadata(run(own, "C-d", is_input=True))["exit_code"] == 0
+
+
+@pytest.mark.parametrize(("command", "exit_code"), [("exit 7", 7), ("exec false", 1), ("kill -9 $$", 137)])
+def test_a_new_shell_follows_one_that_ended(own: BashSession, tmp_path: Path, command: str, exit_code: int) -> None:
+    (tmp_path / "sub").mkdir()
+    run(own, "lost=1; cd sub")
+    observation = run(own, command)
+    assert metadata(observation)["exit_code"] == exit_code
+    assert "a new one was started" in metadata(observation)["suffix"]
+    assert content(own, "echo ${lost-gone}; pwd") == f"gone\n{tmp_path}/sub"
+
+
+def test_a_folder_that_was_removed(own: BashSession, tmp_path: Path) -> None:
+    run(own, "mkdir d && cd d && rmdir ../d")
+    run(own, "exit")
+    assert own.cwd == str(tmp_path)
+
+
+def test_a_background_job_that_holds_the_terminal_does_not_hang_exit(own: BashSession) -> None:
+    job = psutil.Process(metadata(run(own, "nohup sleep 1000 &"))["pid"])
+    start = time.monotonic()
+    observation = run(own, "exit 4", timeout_s=8)
+    assert metadata(observation)["exit_code"] == 4
+    assert time.monotonic() - start < 5
+    job.kill()
+    assert gone([job])
+
+
+def test_close_ends_what_runs(tmp_path: Path) -> None:
+    shell = make(tmp_path, no_change_timeout_s=0.3)
+    leader = psutil.Process(shell._terminal.process.pid)
+    run(shell, "sleep 1000")
+    running = leader.children(recursive=True)
+    assert [process.name() for process in running] == ["sleep"]
+    shell.close()
+    shell.close()
+    assert gone([leader, *running], 5)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ShellError, match="could not be started in"):
+        make(tmp_path / "missing")
+
+
+def test_a_shell_that_was_killed_while_nobody_looked(own: BashSession) -> None:
+    os.kill(own._terminal.process.pid, signal.SIGKILL)
+    own._terminal.process.wait()
+    observation = run(own, "echo again")
+    assert observation["content"] == "again" or "a new one was started" in metadata(observation)["suffix"]
+    assert content(own, "echo then") == "then"
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=3000))
+def test_any_text_survives_quoting(text: str) -> None:
+    script = b"printf %s " + _ansi_c_quote(text)
+    assert subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout == text.encode()
+    assert all(len(line) <= 4095 for line in script.split(b"\n"))

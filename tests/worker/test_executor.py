@@ -1,0 +1,67 @@
+"""The executor as a program: a socket in, a socket out."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openhands_ray import wire
+from openhands_ray.worker.actor import CODE
+from openhands_ray.worker.sandbox import executor_argv, executor_environment
+
+
+class Program:
+    def __init__(self, folder: Path, /, **start: Any) -> None:
+        (self.actions, a), (self.controls, b) = socket.socketpair(), socket.socketpair()
+        fds = (a.fileno(), b.fileno())
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder)}
+        env = executor_environment(environment)
+        self.process = subprocess.Popen(executor_argv(fds, CODE), pass_fds=fds, env=env, cwd="/")
+        a.close()
+        b.close()
+        default = {"workspace": "/workspace", "folder": str(folder), "no_change_timeout_s": 10, "kernel": False}
+        self.answer = self.ask({**default, "environment": environment, **start})
+
+    def ask(self, message: wire.Message, control: bool = False) -> wire.Message:
+        channel = self.controls if control else self.actions
+        wire.send_frame(channel, wire.pack(message))
+        return wire.unpack(wire.receive_frame(channel))
+
+    def close(self) -> int:
+        self.actions.close()
+        self.controls.close()
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_it_serves_and_ends_with_its_sockets(folder: Path) -> None:
+    program = Program(folder)
+    assert program.answer == {"ready": program.process.pid}
+    answer = program.ask({"action": "run", "args": {"command": "echo 1"}, "timeout": 10})
+    assert answer["observation"]["content"] == "1"
+    assert program.ask({"operation": "list", "args": {"path": None}}, control=True) == {"result": []}
+    assert program.close() == 0
+
+
+def test_a_start_that_fails_is_answered(folder: Path) -> None:
+    program = Program(folder, folder=str(folder / "missing"))
+    assert "could not be started" in program.answer["error"]
+    assert program.close() == 0
+
+
+def test_the_sockets_are_not_inherited_by_the_shell(folder: Path) -> None:
+    program = Program(folder)
+    answer = program.ask({"action": "run", "args": {"command": "ls -l /proc/$$/fd | grep -c socket"}, "timeout": 10})
+    assert answer["observation"]["content"] == "0"
+    program.close()
