@@ -195,7 +195,7 @@ def _connect(address: str, node_ip_address: str | None = None) -> None:
     import ray
 
     # Ray says that it leaves SIGTERM alone outside the main thread; it is right to, and nobody needs to read it.
-    logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM" not in record.getMessage())
+    logging.getLogger("ray._private.worker").addFilter(_is_worth_reading)
     extra = {} if node_ip_address is None else {"_node_ip_address": node_ip_address}
     try:
         ray.init(
@@ -208,6 +208,10 @@ def _connect(address: str, node_ip_address: str | None = None) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise ClusterError(f"The Ray cluster at {address} could not be reached: {error}") from error
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    return "SIGTERM" not in record.getMessage()
 
 
 def _already_connected() -> bool:

@@ -27,9 +27,8 @@ CONCURRENCY = 4
 class Session:
     """A handle on the actor of one session."""
 
-    def __init__(self, sid: str, actor: Any, *, owned: bool) -> None:
+    def __init__(self, sid: str, actor: Any) -> None:
         self.sid = sid
-        self.owned = owned
         self._actor = actor
         self.info: dict[str, Any] = {}
 
@@ -62,7 +61,7 @@ class Session:
             raise SessionExistsError(
                 f"There is a session {sid!r} already. Close it, attach to it, or use another id."
             ) from error
-        session = cls(sid, actor, owned=True)
+        session = cls(sid, actor)
         try:
             session._greet(settings.start_timeout_s)
         except BaseException:
@@ -86,7 +85,7 @@ class Session:
             actor = ray.get_actor(_name(sid), namespace=NAMESPACE)
         except ValueError:
             raise SessionNotFoundError(f"There is no session {sid!r} on this cluster.") from None
-        session = cls(sid, actor, owned=False)
+        session = cls(sid, actor)
         session._greet(settings.start_timeout_s)
         return session
 
