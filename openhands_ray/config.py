@@ -23,6 +23,8 @@ class Settings:
         address: The Ray cluster to attach to (``auto``, ``host:port``). None: a small private one of this process.
         isolation: ``sandbox`` (bubblewrap) or ``process``. None: the strongest that works on the session's node.
         session_cpus: CPUs that Ray's scheduler sets aside for each session. 0: sessions share what there is.
+        warm_sessions: Sessions that are kept ready ahead of need, about 60 MB each. None: one, as soon as the process
+            has asked for a second session.
         cluster_cpus: CPUs that a private cluster says that it has. None: those of the machine.
         object_store_bytes: Size of a private cluster's object store; used only as far as files are copied.
         start_timeout_s: Seconds that a cluster or a session may take to start.
@@ -32,6 +34,7 @@ class Settings:
     address: str | None = None
     isolation: Isolation | None = None
     session_cpus: float = 0.0
+    warm_sessions: int | None = None
     cluster_cpus: int | None = None
     object_store_bytes: int = 256 * 1024 * 1024
     start_timeout_s: float = 120.0
@@ -43,6 +46,8 @@ class Settings:
         for name in ("session_cpus", "object_store_bytes", "start_timeout_s", "no_change_timeout_s"):
             if not getattr(self, name) >= 0:  # nan is not, either
                 raise SettingsError(f"{name} cannot be negative, but is {getattr(self, name)!r}.")
+        if self.warm_sessions is not None and self.warm_sessions < 0:
+            raise SettingsError(f"warm_sessions cannot be negative, but is {self.warm_sessions!r}.")
         if self.cluster_cpus is not None and self.cluster_cpus < 1:
             raise SettingsError(f"cluster_cpus is at least 1, but is {self.cluster_cpus!r}.")
 

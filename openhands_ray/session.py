@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import weakref
+from functools import partial
 from typing import Any
 
-from openhands_ray import __version__, wire
+from openhands_ray import __version__, registry, wire
 from openhands_ray.cluster import NAMESPACE, before_leaving, connected
 from openhands_ray.config import Settings
-from openhands_ray.errors import (
-    OpenHandsRayError,
-    SessionError,
-    SessionExistsError,
-    SessionNotFoundError,
-    translated,
-)
+from openhands_ray.errors import OpenHandsRayError, SessionError, SessionLostError, SessionStartError, translated
+from openhands_ray.pool import Pool, Started
 
 #: Seconds that a session may take to end; after that its actor is killed, and its sandbox with it.
 CLOSE_TIMEOUT_S = 10
@@ -27,14 +24,15 @@ CONCURRENCY = 4
 class Session:
     """A handle on the actor of one session."""
 
-    def __init__(self, sid: str, actor: Any) -> None:
+    def __init__(self, sid: str, name: str, actor: Any) -> None:
         self.sid = sid
+        self._name = name
         self._actor = actor
         self.info: dict[str, Any] = {}
 
     @classmethod
     def create(cls, sid: str, spec: dict[str, Any], settings: Settings) -> Session:
-        """Start a session and wait until it can act.
+        """Start a session, or take a warm one, and wait until it can act.
 
         Raises:
             ClusterError: there is no cluster to start it on.
@@ -43,31 +41,24 @@ class Session:
             SessionTimeoutError: Ray found no place for it in time.
         """
         connected(settings)
-        import ray
+        pool = _pool(spec, settings)
+        while warm := pool.take():
+            with contextlib.suppress(SessionLostError, SessionStartError):  # it has ended, and nothing had run in it
+                return cls._welcome(sid, warm, pool, settings)
+        return cls._welcome(sid, _start(spec, settings), pool, settings)
 
-        from openhands_ray.worker.actor import SessionActor
-
-        actor_class = ray.remote(SessionActor).options(
-            name=_name(sid),
-            namespace=NAMESPACE,
-            num_cpus=settings.session_cpus,
-            max_restarts=0,
-            max_task_retries=0,
-            max_concurrency=CONCURRENCY,
-        )
+    @classmethod
+    def _welcome(cls, sid: str, started: Started, pool: Pool, settings: Settings) -> Session:
+        """Give ``started`` its id, and wait until it can act."""
+        session = cls(sid, started.name, started.actor)
         try:
-            actor = actor_class.remote({**spec, "sid": sid})
-        except ValueError as error:
-            raise SessionExistsError(
-                f"There is a session {sid!r} already. Close it, attach to it, or use another id."
-            ) from error
-        session = cls(sid, actor)
-        try:
+            registry.claim(sid, started.name)
             session._greet(settings.start_timeout_s)
         except BaseException:
             session.close()
             raise
         _owned.add(session)
+        pool.fill()
         return session
 
     @classmethod
@@ -79,13 +70,8 @@ class Session:
             SessionNotFoundError: there is none.
         """
         connected(settings)
-        import ray
-
-        try:
-            actor = ray.get_actor(_name(sid), namespace=NAMESPACE)
-        except ValueError:
-            raise SessionNotFoundError(f"There is no session {sid!r} on this cluster.") from None
-        session = cls(sid, actor)
+        name, actor = registry.find(sid)
+        session = cls(sid, name, actor)
         session._greet(settings.start_timeout_s)
         return session
 
@@ -129,15 +115,11 @@ class Session:
 
     def close(self) -> None:
         """End the session and wait until nothing of it is left. Idempotent."""
-        import ray
+        _close([self])
 
-        actor, self._actor = self._actor, None
-        _owned.discard(self)
-        if actor is None or not ray.is_initialized():
-            return
-        with contextlib.suppress(OpenHandsRayError):  # else it has ended already; its janitor removes its folders
-            self._get(actor.close.remote(), "close", CLOSE_TIMEOUT_S)
-        ray.kill(actor)
+    def _release(self) -> None:
+        with contextlib.suppress(OpenHandsRayError), translated(self.sid, "close"):
+            registry.release(self.sid, self._name)
 
 
 _REMOTE_ERRORS: dict[str, type[Exception]] = {
@@ -149,16 +131,67 @@ _REMOTE_ERRORS: dict[str, type[Exception]] = {
     "ValueError": ValueError,
 }
 
+
 _owned: weakref.WeakSet[Session] = weakref.WeakSet()
+_pools: dict[tuple[bytes, Settings], Pool] = {}
+_lock = threading.Lock()
 
 
-def _name(sid: str) -> str:
-    return f"session:{sid}"
+def _pool(spec: dict[str, Any], settings: Settings) -> Pool:
+    """Return the pool of warm sessions that are exactly what ``spec`` asks for."""
+    with _lock:
+        start = partial(_start, spec, settings)
+        return _pools.setdefault((wire.pack(spec), settings), Pool(start, settings.warm_sessions))
 
 
-def _close_all() -> None:
-    for session in list(_owned):
-        session.close()
+def _start(spec: dict[str, Any], settings: Settings) -> Started:
+    """Ask Ray for a session's actor, without waiting for it."""
+    import ray
+
+    from openhands_ray.worker.actor import SessionActor
+
+    name = registry.new_name()
+    actor_class = ray.remote(SessionActor).options(
+        name=name,
+        namespace=NAMESPACE,
+        num_cpus=settings.session_cpus,
+        max_restarts=0,
+        max_task_retries=0,
+        max_concurrency=CONCURRENCY,
+    )
+    return Started(name, actor_class.remote({**spec, "sid": name}))
 
 
-before_leaving(_close_all)
+def _close(sessions: list[Session]) -> None:
+    """End sessions side by side, and let their ids go."""
+    actors = []
+    for session in sessions:
+        _owned.discard(session)
+        actor, session._actor = session._actor, None
+        if actor is not None:
+            actors.append(actor)
+    if _end(actors):
+        for session in sessions:
+            session._release()
+
+
+def _end(actors: list[Any]) -> bool:
+    """End actors side by side; return whether there was still a cluster to ask. One that does not answer is killed."""
+    import ray
+
+    if not actors or not ray.is_initialized():
+        return False
+    closing = [actor.close.remote() for actor in actors]
+    ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)  # the janitors clean up after the silent
+    for actor in actors:
+        ray.kill(actor)
+    return True
+
+
+def _leave() -> None:
+    """End all that this process has started: what it uses, and what it has kept warm."""
+    _close(list(_owned))
+    _end([warm.actor for pool in _pools.values() for warm in pool.drain()])
+
+
+before_leaving(_leave)

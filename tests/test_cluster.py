@@ -91,7 +91,7 @@ def temporary() -> Iterator[Path]:
 
 @pytest.fixture
 def driver(temporary: Path) -> Iterator[Driver]:
-    driver = Driver(temporary)
+    driver = Driver(temporary, OPENHANDS_RAY_WARM_SESSIONS="1")  # which must not be left, either
     yield driver
     if driver.process.poll() is None:
         driver.end()

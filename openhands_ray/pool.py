@@ -1,0 +1,71 @@
+"""Warm sessions: started before they are needed, given away once, never taken back.
+
+Nothing here waits, and there is no thread: starting an actor is one message. One that is still starting is given away
+too, since no other would be ready sooner.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+#: Share of the machine's memory that stays free: no session is started ahead of need beyond that.
+FREE_MEMORY = 0.2
+
+
+@dataclass(frozen=True)
+class Started:
+    """The actor of a session that has been asked for, and the name that Ray knows it by."""
+
+    name: str
+    actor: Any
+
+
+class Pool:
+    """The warm sessions of this process, all of one kind.
+
+    Args:
+        start: starts one, without waiting for it.
+        size: how many to keep. None: one, from the second session that is asked for on, since a program that has
+            asked twice will ask again.
+    """
+
+    def __init__(self, start: Callable[[], Started], size: int | None) -> None:
+        self._start = start
+        self._size = size
+        self._asked = 0
+        self._warm: deque[Started] = deque()
+        self._lock = threading.Lock()
+
+    def take(self) -> Started | None:
+        """Return a warm session, or None where there is none."""
+        with self._lock:
+            self._asked += 1
+            return self._warm.popleft() if self._warm else None
+
+    def fill(self) -> None:
+        """Start what is missing, as far as there is memory."""
+        with self._lock:
+            while len(self._warm) < self._wanted() and _memory_is_free():
+                self._warm.append(self._start())
+
+    def _wanted(self) -> int:
+        if self._size is None:
+            return int(self._asked > 1)
+        return self._size
+
+    def drain(self) -> list[Started]:
+        """Take all of them out, to be ended."""
+        with self._lock:
+            drained, self._warm = list(self._warm), deque()
+            return drained
+
+
+def _memory_is_free() -> bool:
+    memory = psutil.virtual_memory()
+    return bool(memory.available > FREE_MEMORY * memory.total)
