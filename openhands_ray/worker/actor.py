@@ -20,6 +20,7 @@ from typing import Any
 import openhands_ray
 from openhands_ray import wire
 from openhands_ray.errors import SessionLostError, SessionStartError
+from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.sandbox import (
     Isolation,
     Sandbox,
@@ -50,6 +51,7 @@ class SessionActor:
         Raises:
             SessionStartError: the sandbox or the shell could not be started; nothing is left of it.
         """
+        keep_freed_memory()
         isolation = _isolation(spec["isolation"])
         root = Path(tempfile.gettempdir(), f"openhands-ray-{os.getuid()}", "sessions", secrets.token_hex(8))
         volumes = [Volume(**each) for each in spec["volumes"]]

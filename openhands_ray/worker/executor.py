@@ -24,6 +24,7 @@ from openhands_ray.worker import observations
 from openhands_ray.worker.bash import BashSession, ShellError
 from openhands_ray.worker.editor import Editor
 from openhands_ray.worker.files import Files
+from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.ipython import IPython
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
@@ -143,6 +144,7 @@ def main() -> None:
     actions, controls = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:3])
     _default_signals()
     _adopt_orphans()
+    keep_freed_memory()
     try:
         executor = Executor(wire.unpack(wire.receive_frame(actions)))
     except (ShellError, OSError, KeyError) as error:
