@@ -28,7 +28,7 @@ LARGE_FILE_BYTES = 2 * 1024 * 1024
 class Command(SessionBenchmark):
     """Commands in the session's shell."""
 
-    version = "1"
+    version = "2"
 
     def time_simple_command(self) -> None:
         """Echo a word."""
@@ -50,7 +50,7 @@ class Command(SessionBenchmark):
 class File(SessionBenchmark):
     """Small files: 40 lines of text."""
 
-    version = "1"
+    version = "2"
 
     def setup(self) -> None:
         """Write the file that is read and edited."""
@@ -81,7 +81,7 @@ class File(SessionBenchmark):
 class LargeFile(SessionBenchmark):
     """A file of 2 MB."""
 
-    version = "1"
+    version = "2"
 
     def setup(self) -> None:
         """Make the text."""
@@ -101,7 +101,7 @@ class LargeFile(SessionBenchmark):
 class IPython(SessionBenchmark):
     """Cells in the session's kernel."""
 
-    version = "1"
+    version = "2"
     jupyter = True
 
     def setup(self) -> None:
@@ -124,7 +124,7 @@ class IPython(SessionBenchmark):
 class Browser(SessionBenchmark):
     """Pages in the session's Chromium."""
 
-    version = "1"
+    version = "2"
     number = 1
     repeat = 5
     warmup_time = 0.0

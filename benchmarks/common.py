@@ -1,21 +1,17 @@
 """What the benchmarks share: a session, and the check that an observation is right.
 
-Only public names are used, ``openhands_ray.RayRuntime`` and OpenHands' own, so that these files time old commits too.
+Only public names are used, ``openhands_ray.RayRuntime``, OpenHands' own and Ray's, so that these files time old commits
+too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import uuid
-import warnings
 from typing import Any
 
-# Before OpenHands is imported, which reads it then: what it logs would be measured, too.
-os.environ.setdefault("LOG_LEVEL", "ERROR")
-warnings.filterwarnings("ignore", category=FutureWarning)  # of OpenHands' dependencies, about versions to come
-
+import ray  # noqa: F401 (once, not again in each benchmark's process)
 from openhands.core.config import OpenHandsConfig
 from openhands.events import EventStream
 from openhands.events.action.action import Action
@@ -26,10 +22,20 @@ from openhands.runtime.plugins import JupyterRequirement
 from openhands.storage import get_file_store
 
 import openhands_ray
+from benchmarks import cluster
 
 logging.getLogger("openhands").setLevel(logging.ERROR)
 
-RUNTIME_CLASS = openhands_ray.RayRuntime
+
+def runtime_class() -> Any:
+    """Return the commit's ``RayRuntime``.
+
+    Raises:
+        NotImplementedError: it has none yet; raised in a ``setup``, this is "n/a" to asv, and no failure.
+    """
+    if not hasattr(openhands_ray, "RayRuntime"):
+        raise NotImplementedError("This commit has no RayRuntime.")
+    return openhands_ray.RayRuntime
 
 
 def new_runtime(*, jupyter: bool = False, **options: Any) -> Runtime:
@@ -38,7 +44,7 @@ def new_runtime(*, jupyter: bool = False, **options: Any) -> Runtime:
     sid = f"benchmark-{uuid.uuid4().hex[:12]}"
     stream = EventStream(sid, get_file_store("memory", "/"))
     plugins = [JupyterRequirement()] if jupyter else []
-    return RUNTIME_CLASS(config, stream, LLMRegistry(config), sid=sid, plugins=plugins, **options)
+    return runtime_class()(config, stream, LLMRegistry(config), sid=sid, plugins=plugins, **options)
 
 
 def connected_runtime(*, jupyter: bool = False) -> Runtime:
@@ -60,6 +66,17 @@ def act(runtime: Runtime, action: Action, expected: str) -> Observation:
     return observation
 
 
+def shared_cluster() -> None:
+    """Connect this process to the cluster that the commit's benchmarks share."""
+    cluster.join(runtime_class())
+
+
+def leave(runtime: Runtime) -> None:
+    """End the session and leave the cluster; a private one ends."""
+    runtime.close()
+    runtime_class().teardown(runtime.config)
+
+
 class SessionBenchmark:
     """Base of the benchmarks that act in a session: one session for all of the samples, warmed up before them."""
 
@@ -74,8 +91,9 @@ class SessionBenchmark:
 
     def setup(self, *parameters: Any) -> None:
         """Connect the session."""
+        shared_cluster()
         self.runtime = connected_runtime(jupyter=self.jupyter)
 
     def teardown(self, *parameters: Any) -> None:
         """End the session."""
-        self.runtime.close()
+        leave(self.runtime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from openhands.events.action import CmdRunAction, FileEditAction, FileReadAction, FileWriteAction, IPythonRunCellAction
 from openhands.events.action.action import Action
 
-from benchmarks.common import act, connected_runtime
+from benchmarks.common import act, connected_runtime, leave, shared_cluster
 
 #: Times that the mixed load is repeated; it is five actions long.
 ROUNDS = 20
@@ -15,15 +15,16 @@ class Reliability:
     """A mixed load in one session."""
 
     timeout = 300.0
-    version = "1"
+    version = "2"
 
     def setup(self) -> None:
         """Connect the session."""
+        shared_cluster()
         self.runtime = connected_runtime(jupyter=True)
 
     def teardown(self) -> None:
         """End it."""
-        self.runtime.close()
+        leave(self.runtime)
 
     def track_failure_rate(self) -> float:
         """Return the share of actions (%) whose answer was missing or wrong; lower is better."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import psutil
 from openhands.events.action import CmdRunAction
 
-from benchmarks.common import act, connected_runtime
+from benchmarks.common import act, connected_runtime, leave
 
 _MB = 1e6
 
 
 class Memory:
-    """The memory of Ray's own processes, and of one session."""
+    """The memory of Ray's own processes, and of one session: on a cluster of its own, below this process."""
 
     timeout = 180.0
     version = "1"
@@ -27,8 +27,8 @@ class Memory:
         act(self.runtime, CmdRunAction("echo benchmark"), "benchmark")
 
     def teardown(self) -> None:
-        """End the session."""
-        self.runtime.close()
+        """End the session and the cluster."""
+        leave(self.runtime)
 
     def track_cluster(self) -> float:
         """Ray's own processes, without the workers of sessions."""

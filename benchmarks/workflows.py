@@ -12,7 +12,7 @@ _PROGRAM = "def area(width, height):\n    return width + height\n\n\nprint(area(
 class Workflow(SessionBenchmark):
     """Workflows of up to twenty actions."""
 
-    version = "1"
+    version = "2"
 
     def time_multi_step(self) -> None:
         """Write a program, run it, find the fault, mend it, run it again: eight actions."""
