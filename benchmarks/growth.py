@@ -1,0 +1,149 @@
+"""How cost grows: with payload, output, age of the session, number of sessions, length of the workflow."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
+from openhands.runtime.base import Runtime
+
+from benchmarks.common import SessionBenchmark, act, connected_runtime, leave, only_on_request, shared_cluster
+
+_KB, _MB = 1000, 1_000_000
+
+#: Commands that are timed where one number is tracked: their median counts.
+TIMED = 50
+
+
+class Payload(SessionBenchmark):
+    """Files of 1 B to 100 MB."""
+
+    version = "1"
+    repeat = (3, 10, 2.0)
+    warmup_time = 0.1
+    timeout = 300.0
+    params = [[1, _KB, 100 * _KB, _MB, 10 * _MB, 100 * _MB]]  # noqa: RUF012
+    param_names = ["bytes"]  # noqa: RUF012
+
+    def setup(self, size: int) -> None:
+        """Write the file that is read."""
+        if size > 10 * _MB:
+            only_on_request()
+        super().setup()
+        line = "x" * 99 + "\n"
+        self.text = (line * (size // len(line) + 1))[:size]
+        self.time_write(size)
+
+    def time_write(self, size: int) -> None:
+        """Write a file."""
+        act(self.runtime, FileWriteAction("/workspace/payload.txt", self.text), "")
+
+    def time_read(self, size: int) -> None:
+        """Read it."""
+        observation = self.runtime.run_action(FileReadAction("/workspace/payload.txt"))
+        if len(observation.content) != size + 1:  # OpenHands ends a written file with a newline
+            raise AssertionError(f"{len(observation.content)} characters came back of {size}")
+
+    time_write.pretty_name = "File write by size"  # type: ignore[attr-defined]
+    time_read.pretty_name = "File read by size"  # type: ignore[attr-defined]
+
+
+class Output(SessionBenchmark):
+    """Commands that print 1 to 100,000 lines."""
+
+    version = "1"
+    repeat = (3, 10, 2.0)
+    warmup_time = 0.1
+    params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
+    param_names = ["lines"]  # noqa: RUF012
+
+    def time_lines(self, lines: int) -> None:
+        """Print them."""
+        act(self.runtime, CmdRunAction(f"seq {lines}"), str(lines))
+
+    time_lines.pretty_name = "Command by lines of output"  # type: ignore[attr-defined]
+
+
+class Age(SessionBenchmark):
+    """A session that has run many actions already."""
+
+    version = "1"
+    timeout = 300.0
+    unit = "seconds"
+    params = [[1, 100, 1000, 10_000]]  # noqa: RUF012
+    param_names = ["actions before"]  # noqa: RUF012
+
+    def setup(self, age: int) -> None:
+        """Let the session age."""
+        if age > 1000:
+            only_on_request()
+        super().setup()
+        for number in range(age):
+            act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
+
+    def track_command(self, age: int) -> float:
+        """Return the median of a simple command (seconds)."""
+        return _median_command(self.runtime)
+
+    track_command.pretty_name = "Simple command by age of the session"  # type: ignore[attr-defined]
+
+
+class Sessions:
+    """Many sessions that live at the same time."""
+
+    version = "1"
+    timeout = 600.0
+    unit = "seconds"
+    params = [[1, 4, 16, 64]]  # noqa: RUF012
+    param_names = ["sessions"]  # noqa: RUF012
+
+    def setup(self, count: int) -> None:
+        """Connect them."""
+        self.runtimes: list[Runtime] = []
+        if count > 4:
+            only_on_request()
+        shared_cluster()
+        self.runtimes = [connected_runtime() for _ in range(count)]
+
+    def teardown(self, count: int) -> None:
+        """End them."""
+        for runtime in self.runtimes:
+            leave(runtime)
+
+    def track_command(self, count: int) -> float:
+        """Return the median of a simple command (seconds) in one of them."""
+        return _median_command(self.runtimes[-1])
+
+    track_command.pretty_name = "Simple command by sessions that live"  # type: ignore[attr-defined]
+
+
+class Workflow(SessionBenchmark):
+    """Workflows of 1 to 100 actions."""
+
+    version = "1"
+    repeat = (3, 10, 2.0)
+    params = [[1, 10, 50, 100]]  # noqa: RUF012
+    param_names = ["actions"]  # noqa: RUF012
+
+    def time_actions(self, actions: int) -> None:
+        """Run commands, writes and reads in turn."""
+        for number in range(actions):
+            path = f"/workspace/{number // 3}.txt"
+            if number % 3 == 0:
+                act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
+            elif number % 3 == 1:
+                act(self.runtime, FileWriteAction(path, f"text {number}"), "")
+            else:
+                act(self.runtime, FileReadAction(path), f"text {number - 1}")
+
+    time_actions.pretty_name = "Workflow by number of actions"  # type: ignore[attr-defined]
+
+
+def _median_command(runtime: Runtime) -> float:
+    times = []
+    for number in range(TIMED):
+        start = time.perf_counter()
+        act(runtime, CmdRunAction(f"echo timed {number}"), f"timed {number}")
+        times.append(time.perf_counter() - start)
+    return median(times)

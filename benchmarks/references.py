@@ -1,0 +1,131 @@
+"""What the operations are held against: the least that each could cost.
+
+Nothing here is ours. A reference is measured in the same process as its operation and in turn with it, call by call, so
+that whatever else the machine does slows both.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import tempfile
+from typing import Any
+
+#: Seconds after which a reference that does not answer is a failed benchmark.
+TIMEOUT_S = 60
+
+
+class BareActor:
+    """A Ray actor that does nothing: no action can be cheaper than a call of it with the same payload."""
+
+    def __init__(self) -> None:
+        """Start it on the cluster of this process."""
+        import ray
+
+        class Nothing:
+            def swap(self, data: bytes, answer: bytes) -> bytes:
+                return answer
+
+            def take(self, data: bytes) -> None:
+                self.taken = data
+
+            def give(self) -> bytes:
+                return self.taken
+
+        self._actor: Any = ray.remote(Nothing).options(num_cpus=0).remote()
+        self.take(b"")
+
+    def swap(self, data: bytes) -> None:
+        """Send ``data`` and wait for as much."""
+        self._get(self._actor.swap.remote(data, data))
+
+    def take(self, data: bytes) -> None:
+        """Send ``data`` and wait for an empty answer."""
+        self._get(self._actor.take.remote(data))
+
+    def give(self) -> None:
+        """Ask for what was sent last by ``take``."""
+        self._get(self._actor.give.remote())
+
+    def _get(self, reference: Any) -> None:
+        import ray
+
+        ray.get(reference, timeout=TIMEOUT_S)
+
+    def close(self) -> None:
+        """End it."""
+        import ray
+
+        ray.kill(self._actor)
+
+
+class RawPty:
+    """A bash on a pseudo-terminal, and nothing between: a command is a write, its answer a read up to the prompt."""
+
+    _PROMPT = b"\x01done\x01"
+
+    def __init__(self) -> None:
+        """Start it and wait for its prompt."""
+        pid, self._terminal = pty.fork()
+        if pid == 0:
+            environment = {"PS1": self._PROMPT.decode(), "PATH": os.environ["PATH"], "TERM": "dumb"}
+            os.execvpe("bash", ["bash", "--norc", "--noediting", "-i"], environment)
+        self._pid = pid
+        self._read()
+
+    def run(self, command: str) -> bytes:
+        """Type ``command`` and return what the terminal shows up to the next prompt, its echo included."""
+        os.write(self._terminal, command.encode() + b"\n")
+        return self._read()
+
+    def _read(self) -> bytes:
+        output = b""
+        while not output.endswith(self._PROMPT):
+            if not select.select([self._terminal], [], [], TIMEOUT_S)[0]:
+                raise TimeoutError(f"The shell did not come to its prompt; it said {output!r}.")
+            output += os.read(self._terminal, 65536)
+        return output
+
+    def close(self) -> None:
+        """Hang up."""
+        os.close(self._terminal)
+        os.waitpid(self._pid, 0)
+
+
+class BareKernel:
+    """A Jupyter kernel by jupyter_client's own blocking client."""
+
+    def __init__(self) -> None:
+        """Start it and wait until it answers."""
+        from jupyter_client.manager import start_new_kernel
+
+        self._folder = tempfile.TemporaryDirectory()
+        self._manager, self._client = start_new_kernel(
+            startup_timeout=TIMEOUT_S, cwd=self._folder.name, stderr=subprocess.DEVNULL
+        )
+
+    def run(self, code: str) -> str:
+        """Run a cell and return what it printed."""
+        printed: list[str] = []
+        self._client.execute_interactive(
+            code,
+            store_history=False,
+            allow_stdin=False,
+            timeout=TIMEOUT_S,
+            output_hook=lambda message: printed.append(message["content"].get("text", "")),
+        )
+        return "".join(printed)
+
+    def close(self) -> None:
+        """End it."""
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        self._manager.cleanup_resources()
+        self._folder.cleanup()
+
+
+def run_program(*argv: str) -> str:
+    """Run a program by ``subprocess`` and return what it printed."""
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=TIMEOUT_S).stdout
