@@ -52,9 +52,8 @@ class File(SessionBenchmark):
 
     version = "2"
 
-    def setup(self) -> None:
+    def prepare(self) -> None:
         """Write the file that is read and edited."""
-        super().setup()
         self.text = "".join(f"line {number} of the file\n" for number in range(40))
         act(self.runtime, FileWriteAction("/workspace/file.txt", self.text), "")
         self.words = ("line 20 of", "row 20 of")
@@ -83,15 +82,14 @@ class LargeFile(SessionBenchmark):
 
     version = "2"
 
-    def setup(self) -> None:
+    def prepare(self) -> None:
         """Make the text."""
-        super().setup()
         self.text = ("x" * 99 + "\n") * (LARGE_FILE_BYTES // 100)
 
     def time_large_file_operations(self) -> None:
         """Write it, and read it back."""
         act(self.runtime, FileWriteAction("/workspace/large.txt", self.text), "")
-        observation = self.runtime.run_action(FileReadAction("/workspace/large.txt"))
+        observation = act(self.runtime, FileReadAction("/workspace/large.txt"), "")
         if len(observation.content) != len(self.text) + 1:  # OpenHands ends a written file with a newline
             raise AssertionError(f"{len(observation.content)} characters came back of {len(self.text)}")
 
@@ -104,9 +102,8 @@ class IPython(SessionBenchmark):
     version = "2"
     jupyter = True
 
-    def setup(self) -> None:
+    def prepare(self) -> None:
         """Wait until the kernel is there."""
-        super().setup()
         act(self.runtime, IPythonRunCellAction("1 + 1"), "2")
 
     def time_simple(self) -> None:
@@ -129,9 +126,8 @@ class Browser(SessionBenchmark):
     repeat = 5
     warmup_time = 0.0
 
-    def setup(self) -> None:
+    def prepare(self) -> None:
         """Serve a page inside the session, and wait until the browser is there."""
-        super().setup()
         page = "<title>Benchmark</title><h1>Benchmark page</h1><ul>" + "<li><a href='#'>item</a></li>" * 30 + "</ul>"
         act(self.runtime, FileWriteAction("/workspace/index.html", page), "")
         serve = (
@@ -139,7 +135,7 @@ class Browser(SessionBenchmark):
             "h.SimpleHTTPRequestHandler); print(server.server_address[1], flush=True); server.serve_forever()' "
             "> /tmp/port 2> /dev/null & until [ -s /tmp/port ]; do sleep 0.05; done; cat /tmp/port"
         )
-        port = self.runtime.run_action(CmdRunAction(serve)).content.split()[-1]
+        port = act(self.runtime, CmdRunAction(serve), "").content.split()[-1]
         self.url = f"http://127.0.0.1:{port}/index.html"
         self.time_browse()
 

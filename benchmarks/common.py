@@ -7,6 +7,7 @@ too.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import uuid
@@ -55,12 +56,13 @@ def connected_runtime(*, jupyter: bool = False) -> Runtime:
     return runtime
 
 
-def act(runtime: Runtime, action: Action, expected: str) -> Observation:
+def act(runtime: Runtime | None, action: Action, expected: str) -> Observation:
     """Run ``action``; a wrong answer is a failed benchmark, not a fast one.
 
     Raises:
         AssertionError: ``expected`` is not in what came back.
     """
+    assert runtime is not None  # for the types: setup has made it
     observation = runtime.run_action(action)
     if expected not in observation.content:
         raise AssertionError(f"{action!r} gave {type(observation).__name__}: {observation.content[:500]!r}")
@@ -100,12 +102,30 @@ class SessionBenchmark:
     rounds = 1
     unit = "seconds"
 
+    runtime: Runtime | None = None
+
     def setup(self, *parameters: Any) -> None:
-        """Connect the session."""
-        shared_cluster()
-        self.runtime = connected_runtime(jupyter=self.jupyter)
+        """Connect the session and prepare it, before the first sample alone."""
+        if self.runtime is None:
+            shared_cluster()
+            self.runtime = connected_runtime(jupyter=self.jupyter)
+            self.prepare(*parameters)
+
+    def prepare(self, *parameters: Any) -> None:
+        """Bring the session to where the benchmark begins."""
 
     def teardown(self, *parameters: Any) -> None:
-        """End the session, if the setup came to one: asv calls this after a skipped one, too."""
-        if hasattr(self, "runtime"):
+        """End the session, after the last sample alone."""
+        if self.runtime is not None and not _between_samples():
             leave(self.runtime)
+            self.runtime = None
+
+
+def _between_samples() -> bool:
+    """Whether asv calls ``teardown`` before a sample, only to call ``setup`` again."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == "redo_setup":  # in asv_runner's Benchmark
+            return True
+        frame = frame.f_back
+    return False

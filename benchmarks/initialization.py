@@ -6,7 +6,7 @@ import asyncio
 
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import connected_runtime, leave, new_runtime, runtime_class, shared_cluster
+from benchmarks.common import SessionBenchmark, connected_runtime, leave, new_runtime, runtime_class
 
 
 class Initialization:
@@ -38,24 +38,14 @@ class Initialization:
     time_runtime_initialization.pretty_name = "Runtime initialization"  # type: ignore[attr-defined]
 
 
-class NewSession:
-    """A further session on a cluster that runs already."""
+class NewSession(SessionBenchmark):
+    """A further session on a cluster that runs already, beside the first one of this process."""
 
     timeout = 180.0
     version = "2"
     number = 1
     repeat = 4
-    rounds = 1
     warmup_time = 0.0
-
-    def setup(self) -> None:
-        """Connect to the cluster, by a first session."""
-        shared_cluster()
-        self.first = connected_runtime()
-
-    def teardown(self) -> None:
-        """End it."""
-        leave(self.first)
 
     def time_new_session(self) -> None:
         """Connect, and close again."""

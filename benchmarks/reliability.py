@@ -5,26 +5,18 @@ from __future__ import annotations
 from openhands.events.action import CmdRunAction, FileEditAction, FileReadAction, FileWriteAction, IPythonRunCellAction
 from openhands.events.action.action import Action
 
-from benchmarks.common import act, connected_runtime, leave, shared_cluster
+from benchmarks.common import SessionBenchmark, act
 
 #: Times that the mixed load is repeated; it is five actions long.
 ROUNDS = 20
 
 
-class Reliability:
+class Reliability(SessionBenchmark):
     """A mixed load in one session."""
 
     timeout = 300.0
     version = "2"
-
-    def setup(self) -> None:
-        """Connect the session."""
-        shared_cluster()
-        self.runtime = connected_runtime(jupyter=True)
-
-    def teardown(self) -> None:
-        """End it."""
-        leave(self.runtime)
+    jupyter = True
 
     def track_failure_rate(self) -> float:
         """Return the share of actions (%) whose answer was missing or wrong; lower is better."""

@@ -20,7 +20,7 @@ from support import ROOT, clean_environment, gone, mentioning, shared_memory
 
 #: Added to a copy of the benchmarks. Each says what it knows, and ends when it is told to.
 PROBE = """
-import os, json
+import json, os, sys
 from benchmarks.common import SessionBenchmark, act
 from openhands.events.action import CmdRunAction
 
@@ -36,6 +36,18 @@ class Probe(SessionBenchmark):
 
     def track_second(self):
         return self.track_first()
+
+class Samples(SessionBenchmark):
+    number = 1
+    repeat = 3
+    warmup_time = 0
+
+    def prepare(self):
+        print("prepared", file=sys.stderr)
+
+    def time_act(self):
+        act(self.runtime, CmdRunAction("echo sample"), "sample")
+        print("sampled", file=sys.stderr)
 """
 
 
@@ -58,7 +70,9 @@ class Run:
         )
         del self.environment["PYTHONPATH"]  # asv takes what it names out of the path, the installed package too
         subprocess.run(self._asv("machine", "--yes"), env=self.environment, cwd=folder, check=True, capture_output=True)
-        command = self._asv("run", "--environment", f"existing:{sys.executable}", "--dry-run", "--bench", "probe")
+        command = self._asv(
+            "run", "--environment", f"existing:{sys.executable}", "--dry-run", "--show-stderr", "--bench", "probe"
+        )
         with open(folder / "output", "wb") as output:
             self.asv = subprocess.Popen(command, env=self.environment, cwd=folder, stdout=output, stderr=output)
 
@@ -131,6 +145,7 @@ def test_the_benchmarks_of_a_run_share_one_cluster_which_ends_with_it(start: Any
     assert first["address"] == second["address"] is not None
     assert first["pid"] != second["pid"]
     run.assert_nothing_left(before)
+    assert (run.output().count("prepared"), run.output().count("sampled")) == (1, 3)  # one session for all samples
 
 
 @pytest.mark.parametrize(
