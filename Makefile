@@ -10,6 +10,7 @@ MACHINE ?= $(shell hostname)
 RANGE ?=
 BENCH ?=
 ASV_FLAGS ?=
+RUNS ?= 8
 PORT ?= 8080
 
 # Ray, and what is measured, must not be told where to find another cluster or another package.
@@ -19,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup system bench preview publish test test-long lint lint-workflows format lock clean
+.PHONY: help setup system bench aa preview publish test test-long lint lint-workflows format lock clean
 
 help: ## Show this
 	@echo "Usage: make TARGET"; echo
@@ -46,6 +47,9 @@ system: ## Install Chromium and bubblewrap, through apt where that is possible
 
 bench: setup ## Measure commits (RANGE=, by default the newest two), publish the site, print the verdict
 	@scripts/bench "$(RANGE)" "$(BENCH)" "$(MACHINE)" $(ASV_FLAGS)
+
+aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds must be
+	@scripts/aa "$(RUNS)" "$(BENCH)" $(ASV_FLAGS)
 
 publish: setup ## Make the site of what was measured
 	@$(ASV) publish

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import math
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from asv.config import Config
+from project import CONFIGURATION, MakeProject, benchmark
+from rich.console import Console
+from support import ROOT, run_python
+
+from openhands_ray.history.noise import Noise, main, matching, noise, print_noise
+from openhands_ray.history.results import Measurement, Series, Snapshot
+
+READ = "actions.File.time_read"
+FAILURES = "reliability.Reliability.track_failure_rate"
+
+
+def runs(*values: float | None, name: str = READ, unit: str = "seconds") -> list[Snapshot]:
+    return [
+        Snapshot("0" * 40, None, Series(f"run-{n}", ""), {name: Measurement(name, "", name, unit, value)})  # type: ignore[arg-type]
+        for n, value in enumerate(values)
+    ]
+
+
+def only(*values: float | None, threshold: float = 0.4, name: str = READ) -> Noise:
+    (found,) = noise(runs(*values, name=name), {"actions": threshold})
+    return found
+
+
+def test_the_spread_is_the_largest_over_the_smallest() -> None:
+    assert only(2.0, 3.0, 2.5).spread == pytest.approx(1.5)
+
+
+def test_the_step_is_between_runs_that_follow_each_other_in_either_direction() -> None:
+    assert only(2.0, 3.0, 4.0).step == pytest.approx(1.5)
+    assert only(4.0, 3.0, 2.0).step == pytest.approx(1.5)
+
+
+def test_failed_and_skipped_runs_do_not_count() -> None:
+    assert only(2.0, None, math.nan, 4.0).values == (2.0, 4.0)
+
+
+@pytest.mark.parametrize(("threshold", "covered"), [(0.4, False), (0.5, True)])
+def test_a_threshold_covers_what_is_not_above_it(threshold: float, covered: bool) -> None:
+    assert only(2.0, 3.0, threshold=threshold).covered is covered
+
+
+def test_zeros_have_no_spread_and_are_covered() -> None:
+    found = only(0.0, 0.0, name=FAILURES)
+
+    assert math.isnan(found.spread)
+    assert math.isnan(found.step)
+    assert found.covered
+
+
+def test_the_table_says_which_threshold_is_below_the_noise() -> None:
+    text = StringIO()
+
+    print_noise([only(2.0, 3.0)], Console(file=text, width=120))
+
+    assert READ in text.getvalue()
+    assert "below the noise" in text.getvalue()
+
+
+def test_the_command_reads_the_runs_of_a_commit(make_project: MakeProject, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project([benchmark(READ)])
+    commit = project.commit({READ: 0.5})
+
+    assert main([commit, "--config", str(project.configuration)]) == 0
+    assert READ in capsys.readouterr().out
+
+
+def test_the_command_says_that_nothing_was_measured(
+    make_project: MakeProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = make_project([benchmark(READ)])
+    commit = project.commit()
+
+    assert main([commit, "--config", str(project.configuration)]) == 1
+    assert "no results" in capsys.readouterr().err
+
+
+def test_every_benchmark_has_one_threshold(tmp_path: Path) -> None:
+    listed = tmp_path / "benchmarks.json"
+    # As asv discovers them.
+    run_python(
+        "import sys; from asv_runner.discovery import _discover; _discover(sys.argv[1:])",
+        str(ROOT / "benchmarks"),
+        str(listed),
+    )
+    names = {entry["name"] for entry in json.loads(listed.read_text())}
+    thresholds = Config.load(str(CONFIGURATION)).regressions_thresholds
+
+    assert names
+    assert {name for name in names if len(list(matching(name, thresholds))) != 1} == set()
+    assert {key for key in thresholds if not any(list(matching(name, {key: 0})) for name in names)} == set()
