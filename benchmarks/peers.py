@@ -201,7 +201,9 @@ def _reaped(folder: str) -> Iterator[None]:
     """End what the body leaves behind: of a LocalRuntime the kernel, the gateway and, at times, tmux."""
     before = set(psutil.pids())
     marker = f"peer-{os.getpid()}"
-    os.environ.update({"BENCHMARK_PEER": marker, "TMUX_TMPDIR": folder})
+    home = os.environ.get("HOME", "/")
+    # They write git's configuration and .bashrc of the home of whoever runs them.
+    os.environ.update({"BENCHMARK_PEER": marker, "TMUX_TMPDIR": folder, "HOME": folder})
     try:
         yield
     finally:
@@ -211,6 +213,7 @@ def _reaped(folder: str) -> Iterator[None]:
             process.kill()
         psutil.wait_procs(left, timeout=10)
         del os.environ["BENCHMARK_PEER"], os.environ["TMUX_TMPDIR"]
+        os.environ["HOME"] = home
 
 
 def _carries(process: psutil.Process, marker: str) -> bool:
