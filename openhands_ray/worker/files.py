@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import base64
+import codecs
+import io
 import mimetypes
 import os
-import re
 from collections.abc import Mapping
-from typing import Any
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
 
 from openhands_ray.worker import observations
+from openhands_ray.worker.arguments import line_argument, text_argument
+from openhands_ray.worker.contents import NotAFileError, open_file, replace
 from openhands_ray.worker.editor import Editor
+from openhands_ray.worker.encoding import is_binary
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
 
 #: Mode of a new file, as OpenHands sets it.
 NEW_FILE_MODE = 0o664
 
-#: Bytes of a file that decide whether it is text. From binaryornot, which OpenHands asks.
-_SAMPLE_BYTES = 1024
+#: Bytes that are checked at once for being UTF-8.
+_BLOCK_BYTES = 1024 * 1024
 
-# What is sent as a data URL, and the type where the name tells none.
+# What is sent as a data URL, and the type where the name tells none. A PDF is one, whatever is known of its name.
+_PDF = (".pdf",)
 _MEDIA = {
     (".png", ".jpg", ".jpeg", ".bmp", ".gif"): "image/png",
-    (".pdf",): "application/pdf",
+    _PDF: "application/pdf",
     (".mp4", ".webm", ".ogg"): "video/mp4",
 }
-
-_PLAIN_TEXT = re.compile(rb"[\t\n\r\x20-\x7e]*\Z")
 
 
 class Files:
@@ -38,112 +43,125 @@ class Files:
         self._editor = editor
 
     def read(self, args: Mapping[str, Any], cwd: str) -> Observation:
-        """Answer a ``read`` action; relative paths start at ``cwd``, the shell's folder."""
-        path = str(args["path"])
-        shown = os.path.join(cwd, path)
-        real = self._paths.real(shown)
+        """Answer a ``read`` action; relative paths start at ``cwd``, the shell's folder.
+
+        Raises:
+            OSError, TypeError, ValueError: it failed in a way for which OpenHands has no words.
+        """
+        path = text_argument(args, "path")
+        shown = str(Path(cwd, path))
         try:
-            if is_binary(real):
+            if self._is_binary(path):
                 return observations.error("ERROR_BINARY_FILE")
             if args.get("impl_source") == "oh_aci":
                 content, _ = self._editor.run("view", path, view_range=args.get("view_range"))
                 return observations.read(content, path, "oh_aci")
-            return self._read_default(real, shown, args)
+            return self._read_default(self._paths.real(shown), shown, args)
         except FileNotFoundError:
             return observations.error(f"File not found: {shown}. Your current working directory is {cwd}.")
         except IsADirectoryError:
             return observations.error(f"Path is a directory: {shown}. You can only read files")
         except UnicodeDecodeError:
             return observations.error(f"File could not be decoded as utf-8: {shown}.")
+        except NotAFileError as error:
+            return observations.error(f"{error}.")
+
+    def _is_binary(self, path: str) -> bool:
+        """Ask of the path as it was given, from the folder of OpenHands' server, where no file of the agent's is."""
+        return is_binary(self._paths.real(path)) if os.path.isabs(path) else path.endswith(".pyc")
 
     def _read_default(self, real: str, shown: str, args: Mapping[str, Any]) -> Observation:
         for suffixes, default_type in _MEDIA.items():
             if shown.lower().endswith(suffixes):
-                return observations.read(_data_url(real, default_type), shown)
-        with open(real, encoding="utf-8") as file:
-            if not args.get("start") and args.get("end", -1) == -1:
-                return observations.read(file.read(), shown)
-            lines = _slice_lines(file.readlines(), int(args.get("start", 0)), int(args.get("end", -1)))
-        return observations.read("".join(lines), shown)
+                known = None if suffixes is _PDF else mimetypes.guess_type(shown)[0]
+                return observations.read(_data_url(real, known or default_type), shown)
+        start, end = line_argument(args, "start", 0), line_argument(args, "end", -1)
+        with open_file(real) as file:
+            if start <= 0 and end == -1:
+                return observations.read(_text(file.read()), shown)
+            return observations.read(_lines(io.TextIOWrapper(file, encoding="utf-8"), start, end), shown)
 
     def write(self, args: Mapping[str, Any], cwd: str) -> Observation:
-        """Answer a ``write`` action: a whole new file, or lines ``start`` to ``end`` of one that is there."""
-        shown = os.path.join(cwd, str(args["path"]))
+        """Answer a ``write`` action: a whole new file, or lines ``start`` to ``end`` of one that is there.
+
+        Raises:
+            OSError, TypeError, ValueError: it failed in a way for which OpenHands has no words; the file is as it was.
+        """
+        shown = str(Path(cwd, text_argument(args, "path")))
         real = self._paths.real(shown)
-        str(args["content"]).encode()  # text that cannot be written is refused before the old one goes
+        content = text_argument(args, "content").encode() + b"\n"
         os.makedirs(os.path.dirname(real), exist_ok=True)
-        existed = os.path.exists(real)
         try:
-            if existed:
-                _replace_lines(real, str(args["content"]), int(args.get("start", 0)), int(args.get("end", -1)))
+            if not os.path.exists(real):
+                replace(real, content, mode=NEW_FILE_MODE)
             else:
-                with open(real, "x", encoding="utf-8") as file:
-                    file.write(str(args["content"]) + "\n")
+                start, end = line_argument(args, "start", 0), line_argument(args, "end", -1)
+                replace(real, _with_lines(real, content, start, end))
         except FileNotFoundError:
             return observations.error(f"File not found: {shown}")
         except IsADirectoryError:
             return observations.error(f"Path is a directory: {shown}. You can only write to files")
         except UnicodeDecodeError:
             return observations.error(f"File could not be decoded as utf-8: {shown}")
-        if not existed:
-            os.chmod(real, NEW_FILE_MODE)
+        except NotAFileError as error:
+            return observations.error(f"{error}.")
         return observations.write(shown)
 
     def list(self, path: str | None) -> list[str]:
         """Return the names in a folder: folders first, with a slash, each group sorted without regard to case.
 
-        A folder that is not there has no names in it.
+        A folder that is not there, or that cannot be listed, has no names in it.
         """
         folder = self._paths.real(os.path.join(self._paths.workspace, path or ""))
         try:
             with os.scandir(folder) as found:
                 entries = [(entry.name, entry.is_dir()) for entry in found if os.path.exists(entry.path)]
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except (OSError, ValueError):
             return []
         folders = sorted((f"{name}/" for name, is_dir in entries if is_dir), key=str.lower)
         return folders + sorted((name for name, is_dir in entries if not is_dir), key=str.lower)
 
 
-def is_binary(path: str) -> bool:
-    """Return whether the beginning of a file looks like anything but text.
+def _data_url(path: str, kind: str) -> str:
+    with open_file(path) as file:
+        return f"data:{kind};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
-    Raises:
-        OSError: it cannot be read.
+
+def _text(data: bytes) -> str:
+    text = data.decode()
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _lines(file: TextIO, start: int, end: int) -> str:
+    """Return lines ``start`` to ``end`` (from 0, end excluded, -1 for all), bounded as OpenHands bounds them.
+
+    The file is read twice, line by line: what the bounds are depends on how many lines there are.
     """
-    with open(path, "rb") as file:
-        sample = file.read(_SAMPLE_BYTES)
-    if _PLAIN_TEXT.match(sample):
-        return False
-    from binaryornot.helpers import is_binary_string
-
-    try:
-        return bool(is_binary_string(sample))
-    except (NameError, TypeError, LookupError):
-        return True  # binaryornot fails on bytes of which no encoding can be guessed, and with it OpenHands' reader
-
-
-def _data_url(path: str, default_type: str) -> str:
-    with open(path, "rb") as file:
-        encoded = base64.b64encode(file.read()).decode("ascii")
-    return f"data:{mimetypes.guess_type(path)[0] or default_type};base64,{encoded}"
-
-
-def _slice_lines(lines: list[str], start: int, end: int) -> list[str]:
-    """Return lines ``start`` to ``end`` (from 0, end excluded, -1 for all), bounded as OpenHands bounds them."""
-    start = min(max(start, 0), len(lines))
+    count = sum(1 for _ in file)
+    file.seek(0)
+    start = min(max(start, 0), count)
     if end == -1:
-        return lines[start:]
-    begin = max(0, min(start, len(lines) - 2))
-    return lines[begin : max(begin + 1, min(max(end, 0), len(lines)))]
+        return "".join(islice(file, start, None))
+    begin = max(0, min(start, count - 2))
+    return "".join(islice(file, begin, max(begin + 1, min(max(end, 0), count))))
 
 
-def _replace_lines(path: str, content: str, start: int, end: int) -> None:
-    """Put ``content`` in place of lines ``start`` to ``end`` (from 0; 0 and -1: the whole file)."""
-    with open(path, "r+", encoding="utf-8") as file:
-        lines = file.readlines()
-        before = [] if start == 0 else lines[:start]
-        after = [] if end == -1 else lines[end:]
-        new = [*before, content + "\n", *after]
-        file.seek(0)
-        file.writelines(new)
-        file.truncate()
+def _with_lines(path: str, content: bytes, start: int, end: int) -> bytes:
+    """Return what is in a file, with ``content`` in place of lines ``start`` to ``end`` (from 0; 0 and -1: of all)."""
+    with open_file(path) as file:
+        if start == 0 and end == -1:
+            _check_utf8(file)
+            return content
+        old = file.read()
+    _check_utf8(io.BytesIO(old))
+    lines = io.BytesIO(old.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).readlines()
+    before = [] if start == 0 else lines[:start]
+    after = [] if end == -1 else lines[end:]
+    return b"".join([*before, content, *after])
+
+
+def _check_utf8(file: io.BufferedIOBase) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    while block := file.read(_BLOCK_BYTES):
+        decoder.decode(block)
+    decoder.decode(b"", final=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from openhands_ray.worker.editor import MAX_FILE_BYTES, MAX_UNDO, Editor
+from openhands_ray.worker.editor import MAX_FILE_BYTES, Editor
 from openhands_ray.worker.paths import Paths
+from openhands_ray.worker.undo import MAX_UNDO
 
 
 @pytest.fixture

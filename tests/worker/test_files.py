@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import stat
 from pathlib import Path
@@ -13,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openhands_ray.worker.editor import Editor
-from openhands_ray.worker.files import Files, _slice_lines, is_binary
+from openhands_ray.worker.encoding import is_binary
+from openhands_ray.worker.files import Files, _lines
 from openhands_ray.worker.paths import Paths
 
 CWD = "/workspace"
@@ -77,7 +79,9 @@ def test_read_by_the_editor(files: Files, tmp_path: Path) -> None:
     [
         ("missing", "File not found: /workspace/missing. Your current working directory is /workspace."),
         ("folder", "Path is a directory: /workspace/folder. You can only read files"),
-        ("binary", "ERROR_BINARY_FILE"),
+        ("/workspace/binary", "ERROR_BINARY_FILE"),
+        ("binary", "File could not be decoded as utf-8: /workspace/binary."),  # asked of OpenHands' server's own folder
+        ("code.pyc", "ERROR_BINARY_FILE"),
         ("latin", "File could not be decoded as utf-8: /workspace/latin."),
     ],
 )
@@ -158,7 +162,7 @@ def test_lines_as_openhands_slices_them(count: int, start: int, end: int) -> Non
     from openhands.runtime.utils.files import read_lines
 
     lines = [f"{number}\n" for number in range(count)]
-    assert _slice_lines(lines, start, end) == read_lines(lines, start, end)
+    assert _lines(io.StringIO("".join(lines)), start, end) == "".join(read_lines(lines, start, end))
 
 
 @pytest.mark.oracle
