@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 import threading
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -52,6 +51,7 @@ from openhands.runtime.utils.system_stats import update_last_execution_time
 from openhands.utils.async_utils import call_sync_from_async
 
 from openhands_ray import wire
+from openhands_ray.archive import pack
 from openhands_ray.client.volumes import volumes
 from openhands_ray.cluster import connected, disconnect
 from openhands_ray.config import Settings
@@ -273,7 +273,8 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             self._upload(host_src, sandbox_dest, os.path.basename(host_src), archive=host_src.endswith(".zip"))
             return
         with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip") as packed:
-            _pack(host_src, packed.name)
+            with open(packed.name, "wb") as archive:
+                pack(host_src, archive, os.path.dirname(host_src))
             self._upload(packed.name, sandbox_dest, "upload.zip", archive=True)
 
     def _upload(self, source: str, folder: str, name: str, *, archive: bool) -> None:
@@ -355,16 +356,6 @@ class RayRuntime(Runtime):  # type: ignore[misc]
     def vscode_url(self) -> str | None:
         """None: a session has no VSCode server."""
         return None
-
-
-def _pack(folder: str, archive: str) -> None:
-    """Zip ``folder`` with its own name at the top, as OpenHands' client does."""
-    top = os.path.dirname(os.path.abspath(folder))
-    with zipfile.ZipFile(archive, "w", strict_timestamps=False) as packed:
-        for parent, _, names in os.walk(os.path.abspath(folder)):
-            for name in names:
-                path = os.path.join(parent, name)
-                packed.write(path, os.path.relpath(path, top))
 
 
 def _cancel(session: Session, transfer: str) -> None:

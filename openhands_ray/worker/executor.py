@@ -171,7 +171,7 @@ def _serve_controls(executor: Executor, channel: socket.socket) -> None:
     def answer(request: wire.Message) -> wire.Message:
         try:
             return {"result": executor.control(request)}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # whatever it is, this thread answers and goes on
             return {"error": str(error), "type": type(error).__name__}
 
     _serve(channel, answer)

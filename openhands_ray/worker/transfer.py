@@ -8,10 +8,13 @@ import stat
 import tempfile
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from openhands_ray.archive import pack
+from openhands_ray.worker.contents import replace_from
 from openhands_ray.worker.paths import Paths
 
 
@@ -57,8 +60,8 @@ class Transfers:
             if archive:
                 _unpack(file.name, Path(target))
             else:
-                shutil.move(file.name, os.path.join(target, os.path.basename(name)))
-                os.chmod(os.path.join(target, os.path.basename(name)), 0o644)
+                with open(file.name, "rb") as received:
+                    replace_from(os.path.join(target, os.path.basename(name)), received)
         finally:
             if os.path.exists(file.name):
                 os.unlink(file.name)
@@ -77,7 +80,7 @@ class Transfers:
             raise FileNotFoundError(f"File not found: {path}")
         archive = tempfile.TemporaryFile(prefix="download-")  # noqa: SIM115 (kept open)
         try:
-            _pack(real, archive)
+            pack(real, archive, real if os.path.isdir(real) else os.path.dirname(real))
         except BaseException:
             archive.close()
             raise
@@ -110,24 +113,13 @@ class Transfers:
         return transfer
 
 
-def _pack(folder: str, archive: IO[bytes]) -> None:
-    """Zip the files below ``folder``, or the file itself; links that lead nowhere, sockets and pipes are left out."""
-    with zipfile.ZipFile(archive, "w", allowZip64=True, strict_timestamps=False) as packed:
-        if os.path.isfile(folder):
-            packed.write(folder, os.path.basename(folder))
-            return
-        for parent, _, names in os.walk(folder):
-            for name in names:
-                path = os.path.join(parent, name)
-                if os.path.isfile(path):
-                    packed.write(path, os.path.relpath(path, folder))
-
-
 def _unpack(archive: str, folder: Path) -> None:
-    """Unpack a zip below ``folder``, with the permissions that it states.
+    """Unpack a zip below ``folder``, with the permissions that it states. All of it is checked before any is written.
 
     Raises:
-        ValueError: it is no zip, or a name in it, or a link that is already there, leads out of ``folder``.
+        ValueError: it is no zip, or is damaged or encrypted; or a name in it, or a link that is there, leads out of
+            ``folder``.
+        OSError: there is not enough space for it, or something cannot be written.
     """
     try:
         packed = zipfile.ZipFile(archive)
@@ -139,8 +131,27 @@ def _unpack(archive: str, folder: Path) -> None:
             target = (top / member.filename).resolve()
             if not target.is_relative_to(top):
                 raise ValueError(f"The archive holds a name that leads out of {folder}: {member.filename!r}")
+        _check_space(packed, folder)
+        _check_contents(packed)
         for member in packed.infolist():
             target = Path(packed.extract(member, top))
             mode = stat.S_IMODE(member.external_attr >> 16)
             if mode and not member.is_dir():
                 target.chmod(mode & 0o777)
+
+
+def _check_space(packed: zipfile.ZipFile, folder: Path) -> None:
+    """Refuse what would fill the disk: a few kilobytes of zip can hold more than any disk."""
+    size = sum(member.file_size for member in packed.infolist())
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(f"The archive holds {size} bytes, and {free} are free in {folder}. Nothing was written.")
+
+
+def _check_contents(packed: zipfile.ZipFile) -> None:
+    try:
+        damaged = packed.testzip()
+    except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"The archive cannot be unpacked: {error}") from None
+    if damaged is not None:
+        raise ValueError(f"The archive is damaged: {damaged!r} is not what was packed.")
