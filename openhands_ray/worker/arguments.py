@@ -16,15 +16,3 @@ def text_argument(args: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"`{name}` must be a string, not {type(value).__name__}.")
     return value
-
-
-def line_argument(args: Mapping[str, Any], name: str, default: int) -> int:
-    """Return the argument ``name``, the number of a line.
-
-    Raises:
-        TypeError: it is no integer.
-    """
-    value = args.get(name, default)
-    if not isinstance(value, int):
-        raise TypeError(f"`{name}` must be an integer, not {type(value).__name__}.")
-    return value

@@ -25,6 +25,10 @@ _SET_ID = stat.S_ISUID | stat.S_ISGID
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV}
 
 
+#: ``/dev/null``.
+_NULL = os.makedev(1, 3)
+
+
 class NotAFileError(OSError):
     """It is a pipe, a socket or a device: reading it might never end."""
 
@@ -102,24 +106,22 @@ def _reserve(fd: int, size: int) -> None:
 
 
 def _open(path: str, flags: int) -> int:
+    _check(os.stat(path), path)  # not even opened, and closed: whoever writes to the pipe would notice
+    # A pipe may have taken its place. Opening that waits for its other side, without the flag.
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
-        # Opening a pipe waits for its other side, without the flag; for a regular file the flag means nothing.
-        fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except OSError as error:
-        if error.errno == errno.ENXIO:  # a socket, or a pipe that nobody reads
-            raise _not_a_file(path) from None
+        _check(os.fstat(fd), path)
+    except OSError:
+        os.close(fd)
         raise
-    found = os.fstat(fd)
-    if stat.S_ISREG(found.st_mode) or found.st_rdev == os.makedev(1, 3):
-        return fd
-    os.close(fd)
+    return fd
+
+
+def _check(found: os.stat_result, path: str) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    raise _not_a_file(path)
-
-
-def _not_a_file(path: str) -> NotAFileError:
-    return NotAFileError(f"{path} is a pipe, a socket or a device, which cannot be read or edited as a file")
+    if not stat.S_ISREG(found.st_mode) and found.st_rdev != _NULL:
+        raise NotAFileError(f"{path} is a pipe, a socket or a device, which cannot be read or edited as a file")
 
 
 def _create(path: str, blocks: Iterable[bytes], size: int, mode: int | None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from openhands_ray.worker import observations
-from openhands_ray.worker.arguments import line_argument, text_argument
+from openhands_ray.worker.arguments import text_argument
 from openhands_ray.worker.contents import NotAFileError, open_file, replace
 from openhands_ray.worker.editor import Editor
 from openhands_ray.worker.encoding import is_binary
@@ -75,9 +75,9 @@ class Files:
             if shown.lower().endswith(suffixes):
                 known = None if suffixes is _PDF else mimetypes.guess_type(shown)[0]
                 return observations.read(_data_url(real, known or default_type), shown)
-        start, end = line_argument(args, "start", 0), line_argument(args, "end", -1)
+        start, end = args.get("start", 0), args.get("end", -1)
         with open_file(real) as file:
-            if start <= 0 and end == -1:
+            if start == 0 and end == -1:
                 return observations.read(_text(file.read()), shown)
             return observations.read(_lines(io.TextIOWrapper(file, encoding="utf-8"), start, end), shown)
 
@@ -90,13 +90,13 @@ class Files:
         shown = str(Path(cwd, text_argument(args, "path")))
         real = self._paths.real(shown)
         content = text_argument(args, "content").encode() + b"\n"
-        os.makedirs(os.path.dirname(real), exist_ok=True)
+        if not os.path.exists(os.path.dirname(real)):
+            os.makedirs(os.path.dirname(real))
         try:
             if not os.path.exists(real):
                 replace(real, content, mode=NEW_FILE_MODE)
             else:
-                start, end = line_argument(args, "start", 0), line_argument(args, "end", -1)
-                replace(real, _with_lines(real, content, start, end))
+                replace(real, _with_lines(real, content, args.get("start", 0), args.get("end", -1)))
         except FileNotFoundError:
             return observations.error(f"File not found: {shown}")
         except IsADirectoryError:
@@ -141,7 +141,7 @@ def _lines(file: TextIO, start: int, end: int) -> str:
     file.seek(0)
     start = min(max(start, 0), count)
     if end == -1:
-        return "".join(islice(file, start, None))
+        return file.read() if start == 0 else "".join(islice(file, start, None))
     begin = max(0, min(start, count - 2))
     return "".join(islice(file, begin, max(begin + 1, min(max(end, 0), count))))
 

@@ -57,7 +57,10 @@ def folder(path: Path, real: Path) -> str:
     count = len(_clip(hidden, _RESPONSE_CLIPPED).strip().split("\n")) if hidden.strip() else 0
     listing = _clip("".join(f"{each}\n" for each in sorted(found)), _FOLDER_CLIPPED).strip()
     prefix = len(str(path))
-    entries = [f"{each}/" if os.path.isdir(f"{real}{each[prefix:]}") else each for each in listing.split("\n")]
+    entries = [
+        f"{each}/" if each.startswith("/") and os.path.isdir(f"{real}{each[prefix:]}") else each
+        for each in listing.split("\n")
+    ]
     shown = f"Here's the files and directories up to 2 levels deep in {path}, excluding hidden items:\n"
     shown += "\n".join(entries)
     if count:

@@ -1,4 +1,4 @@
-"""Side by side with OpenHands' own shell and editor: the same, except for what is written here."""
+"""Side by side with OpenHands' own shell: the same, except for what is written here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 
 from openhands_ray.worker.bash import BashSession
-from openhands_ray.worker.editor import Editor
-from openhands_ray.worker.paths import Paths
 
 pytestmark = pytest.mark.oracle
 
@@ -92,69 +90,3 @@ def _comparable(observation: Any) -> dict[str, Any]:
         names = ("exit_code", "working_dir", "username", "hostname", "prefix", "suffix")
         found |= {name: getattr(metadata, name) for name in names}
     return found
-
-
-TEXT = "one\ntwo\nthree\n\tfour  \nfive\nsix\nseven\neight\nnine\nten"
-
-EDITS: list[dict[str, Any]] = [
-    {"command": "view", "path": "x"},
-    {"command": "view", "path": "x", "view_range": [2, 4]},
-    {"command": "view", "path": "x", "view_range": [9, -1]},
-    {"command": "view", "path": "x", "view_range": [9, 99]},
-    {"command": "view", "path": "x", "view_range": [0, 3]},
-    {"command": "view", "path": "x", "view_range": [4, 2]},
-    {"command": "view", "path": "x", "view_range": [4]},
-    {"command": "view", "path": ""},
-    {"command": "view", "path": "", "view_range": [1, 2]},
-    {"command": "view", "path": "missing"},
-    {"command": "create", "path": "new", "file_text": "a\nb"},
-    {"command": "create", "path": "new", "file_text": "c"},
-    {"command": "create", "path": "nothing"},
-    {"command": "str_replace", "path": "x", "old_str": "five\nsix", "new_str": "5\n6\n6b"},
-    {"command": "str_replace", "path": "x", "old_str": "absent", "new_str": "y"},
-    {"command": "str_replace", "path": "x", "old_str": "e", "new_str": "y"},
-    {"command": "str_replace", "path": "x", "old_str": "one", "new_str": "one"},
-    {"command": "str_replace", "path": "x", "old_str": "one"},
-    {"command": "str_replace", "path": "x", "new_str": "y"},
-    {"command": "str_replace", "path": "sub", "old_str": "e", "new_str": "y"},
-    {"command": "insert", "path": "x", "insert_line": 0, "new_str": "first"},
-    {"command": "insert", "path": "x", "insert_line": 3, "new_str": "a\nb\n"},
-    {"command": "insert", "path": "x", "insert_line": 99, "new_str": "a"},
-    {"command": "insert", "path": "x", "insert_line": 1},
-    {"command": "insert", "path": "x", "new_str": "a"},
-    {"command": "undo_edit", "path": "x"},
-    {"command": "undo_edit", "path": "x"},
-    {"command": "undo_edit", "path": "sub/quiet"},
-    {"command": "str_replace", "path": "a.pdf", "old_str": "a", "new_str": "b"},
-    {"command": "view", "path": "long"},
-    {"command": "fly", "path": "x"},
-    {"command": "view", "path": "x"},
-]
-
-
-def _fill(folder: Path) -> None:
-    (folder / "sub/deep/deeper").mkdir(parents=True)
-    (folder / "x").write_text(TEXT)
-    (folder / "sub/quiet").write_text("q")
-    (folder / ".hidden").touch()
-    (folder / "a.pdf").write_bytes(b"%PDF")
-    (folder / "long").write_text("a line of text\n" * 3000)
-
-
-def test_the_editor_answers_as_openhands_does(tmp_path: Path) -> None:
-    from openhands.runtime.action_execution_server import _execute_file_editor
-    from openhands_aci.editor.editor import OHEditor
-
-    mine, other = tmp_path / "mine", tmp_path / "other"
-    for folder in (mine, other):
-        folder.mkdir()
-        _fill(folder)
-    theirs, ours = OHEditor(workspace_root=str(other)), Editor(Paths(str(mine), str(mine)))
-    for step in EDITS:
-        command, name = step["command"], step["path"]
-        args = {key: value for key, value in step.items() if key not in ("command", "path")}
-        expected, contents = _execute_file_editor(theirs, command, str(other / name), **args)
-        found, (old, new) = ours.run(command, str(mine / name), **args)
-        assert found.replace(str(mine), "~") == expected.replace(str(other), "~"), step
-        assert (old, new) == contents, step
-        assert (mine / "x").read_text() == (other / "x").read_text(), step

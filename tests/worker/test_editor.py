@@ -1,4 +1,4 @@
-"""The editor's own behaviour; its texts are compared with OpenHands' in tests/client/test_oracle.py."""
+"""The editor's own behaviour; its texts are compared with OpenHands' in tests/oracle."""
 
 from __future__ import annotations
 
