@@ -18,6 +18,9 @@ MAX_FRAME_BYTES = 2**32 - 1
 #: Bytes of a file that travel in one message: memory stays bounded whatever the size of the file.
 CHUNK_BYTES = 4 * 1024 * 1024
 
+#: Bytes below which a frame is copied, so as to go in one piece.
+_SMALL_BYTES = 64 * 1024
+
 _HEADER = struct.Struct(">I")
 
 Message = dict[str, Any]
@@ -63,7 +66,12 @@ def send_frame(channel: socket.socket, data: bytes) -> None:
     """
     if len(data) > MAX_FRAME_BYTES:
         raise ValueError(f"A message of {len(data)} bytes is too large: at most {MAX_FRAME_BYTES} go at once.")
-    channel.sendall(_HEADER.pack(len(data)) + data)
+    header = _HEADER.pack(len(data))
+    if len(data) < _SMALL_BYTES:
+        channel.sendall(header + data)
+    else:
+        channel.sendall(header)
+        channel.sendall(data)  # no copy of it
 
 
 def receive_frame(channel: socket.socket) -> bytes:

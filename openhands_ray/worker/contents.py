@@ -44,18 +44,18 @@ def open_file(path: str) -> io.BufferedReader:
     return os.fdopen(_open(path, os.O_RDONLY), "rb")
 
 
-def replace(path: str, data: bytes, *, mode: int | None = None) -> None:
-    """Make ``data`` the contents of a file, which is created if it is not there.
+def replace(path: str, *blocks: bytes, mode: int | None = None) -> None:
+    """Make ``blocks``, one after the other, the contents of a file, which is created if it is not there.
 
     Args:
         path: links are followed.
-        data: all of it.
+        blocks: all of it.
         mode: of a new file; None for what the process' umask leaves of 0o666.
 
     Raises:
         OSError: it failed, and an old file is as it was, a new one is not there.
     """
-    _replace(path, [data], len(data), mode)
+    _replace(path, blocks, sum(map(len, blocks)), mode)
 
 
 def replace_from(path: str, source: IO[bytes]) -> None:

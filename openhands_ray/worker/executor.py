@@ -183,8 +183,8 @@ def _serve_controls(executor: Executor, channel: socket.socket) -> None:
 def _serve(channel: socket.socket, answer: Callable[[wire.Message], wire.Message]) -> None:
     while True:
         try:
-            request = wire.receive_frame(channel)
-            wire.send_frame(channel, wire.pack(answer(wire.unpack(request))))
+            # No name for the frame: a large one would stay in memory until the next.
+            wire.send_frame(channel, wire.pack(answer(wire.unpack(wire.receive_frame(channel)))))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
 

@@ -89,14 +89,14 @@ class Files:
         """
         shown = str(Path(cwd, text_argument(args, "path")))
         real = self._paths.real(shown)
-        content = text_argument(args, "content").encode() + b"\n"
+        content = text_argument(args, "content").encode()
         if not os.path.exists(os.path.dirname(real)):
             os.makedirs(os.path.dirname(real))
         try:
             if not os.path.exists(real):
-                replace(real, content, mode=NEW_FILE_MODE)
+                replace(real, content, b"\n", mode=NEW_FILE_MODE)
             else:
-                replace(real, _with_lines(real, content, args.get("start", 0), args.get("end", -1)))
+                replace(real, *_with_lines(real, content, args.get("start", 0), args.get("end", -1)))
         except FileNotFoundError:
             return observations.error(f"File not found: {shown}")
         except IsADirectoryError:
@@ -146,18 +146,19 @@ def _lines(file: TextIO, start: int, end: int) -> str:
     return "".join(islice(file, begin, max(begin + 1, min(max(end, 0), count))))
 
 
-def _with_lines(path: str, content: bytes, start: int, end: int) -> bytes:
+def _with_lines(path: str, content: bytes, start: int, end: int) -> list[bytes]:
     """Return what is in a file, with ``content`` in place of lines ``start`` to ``end`` (from 0; 0 and -1: of all)."""
+    new = [content, b"\n"]
     with open_file(path) as file:
         if start == 0 and end == -1:
             _check_utf8(file)
-            return content
+            return new
         old = file.read()
     _check_utf8(io.BytesIO(old))
     lines = io.BytesIO(old.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).readlines()
     before = [] if start == 0 else lines[:start]
     after = [] if end == -1 else lines[end:]
-    return b"".join([*before, content, *after])
+    return [b"".join(before), *new, b"".join(after)]
 
 
 def _check_utf8(file: io.BufferedIOBase) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +102,58 @@ def test_what_is_no_archive(transfers: Transfers, workspace: Path) -> None:
     assert os.listdir(workspace) == []
 
 
+def test_a_file_that_is_there_is_replaced_in_place(transfers: Transfers, workspace: Path) -> None:
+    (workspace / "x").write_text("a long old text")
+    (workspace / "x").chmod(0o750)
+    (workspace / "soft").symlink_to("x")
+    upload(transfers, b"new", name="soft")
+    assert (workspace / "soft").is_symlink()
+    assert (workspace / "x").read_text() == "new"
+    assert stat.S_IMODE((workspace / "x").stat().st_mode) == 0o750
+
+
+def test_a_file_cannot_go_where_a_folder_or_a_pipe_is(transfers: Transfers, workspace: Path) -> None:
+    (workspace / "folder").mkdir()
+    os.mkfifo(workspace / "pipe")
+    (workspace / "x").write_text("old")
+    for folder, name in (("/workspace", "folder"), ("/workspace", "pipe"), ("/workspace/x", "y")):
+        with pytest.raises(OSError, match=r"folder|pipe|workspace/x"):
+            upload(transfers, b"new", folder, name)
+    assert (workspace / "x").read_text() == "old"
+
+
+def test_an_archive_that_would_fill_the_disk_is_refused(transfers: Transfers, workspace: Path) -> None:
+    stated = 0xFFFF_FFF0
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(shutil.disk_usage(workspace).free // stated + 1):
+            file.writestr(f"zeros-{number}", bytes(100_000))
+    bomb = packed.getvalue().replace((100_000).to_bytes(4, "little"), stated.to_bytes(4, "little"))
+    with pytest.raises(OSError, match="are free"):
+        upload(transfers, bomb, archive=True)
+    assert os.listdir(workspace) == []
+
+
+def _damaged(data: bytes) -> bytes:
+    at = data.index(b"second file")
+    return data[:at] + b"S" + data[at + 1 :]
+
+
+def _encrypted(data: bytes) -> bytes:
+    return data.replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1").replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
+
+
+@pytest.mark.parametrize("harm", [_damaged, _encrypted, lambda data: data[:-30]])
+def test_an_archive_that_is_damaged_writes_nothing(transfers: Transfers, workspace: Path, harm: Any) -> None:
+    data = archive(("a", b"first file", 0o644), ("b", b"second file", 0o644))
+    (workspace / "a").write_text("old")
+    assert harm(data) != data
+    with pytest.raises(ValueError, match=r"archive|zip"):
+        upload(transfers, harm(data), archive=True)
+    assert os.listdir(workspace) == ["a"]
+    assert (workspace / "a").read_text() == "old"
+
+
 def test_nothing_is_left_in_the_temporary_folder(transfers: Transfers, tmp_path: Path) -> None:
     upload(transfers, b"1")
     with pytest.raises(ValueError, match="must be zip files"):
@@ -118,9 +172,14 @@ def test_download(transfers: Transfers, workspace: Path) -> None:
     (workspace / "old").write_text("before 1980")
     os.utime(workspace / "old", (0, 0))
     (workspace / "dangling").symlink_to("nowhere")
+    (workspace / "to_old").symlink_to("old")
+    (workspace / "to_a").symlink_to("a")
+    (workspace / "empty/inside").mkdir(parents=True)
+    (workspace / "old").chmod(0o750)
     os.mkfifo(workspace / "pipe")
     with download(transfers, "/workspace") as packed:
-        assert sorted(packed.namelist()) == ["a/b/x", "old"]
+        assert sorted(packed.namelist()) == ["a/b/x", "empty/inside/", "old", "to_old"]
+        assert stat.S_IMODE(packed.getinfo("old").external_attr >> 16) == 0o750
         assert packed.read("a/b/x") == b"x" * 3000
     with download(transfers, "/workspace/a/b/x") as packed:
         assert packed.namelist() == ["x"]
