@@ -54,8 +54,10 @@ def folder(path: Path, real: Path) -> str:
         hidden, found = _names(str(path), str(real))
     except _Unusual:
         hidden, found = _found(str(path), str(real))
-    count = len(_clip(hidden, _RESPONSE_CLIPPED).strip().split("\n")) if hidden.strip() else 0
-    listing = _clip("".join(f"{each}\n" for each in sorted(found)), _FOLDER_CLIPPED).strip()
+    hidden = _clip(_with_newlines(hidden), _RESPONSE_CLIPPED).strip()
+    count = len(hidden.split("\n")) if hidden else 0
+    lines = sorted("\n".join(found).split("\n"))  # a name may have several
+    listing = _clip(_with_newlines("".join(f"{each}\n" for each in lines)), _FOLDER_CLIPPED).strip()
     prefix = len(str(path))
     entries = [
         f"{each}/" if each.startswith("/") and os.path.isdir(f"{real}{each[prefix:]}") else each
@@ -96,7 +98,7 @@ def _entries(real: str) -> Iterator[tuple[str, bool]]:
     try:
         with os.scandir(real) as found:
             for entry in found:
-                if {"\n", "\r"} & set(entry.name) or (entry.is_symlink() and not os.path.isfile(entry.path)):
+                if entry.is_symlink() and not os.path.isfile(entry.path):
                     raise _Unusual
                 entry.name.encode()
                 yield entry.name, entry.is_dir(follow_symlinks=False)
@@ -113,7 +115,7 @@ def _found(path: str, real: str) -> tuple[str, list[str]]:
         without = ("-not", "(", "-path", "//.*", "-o", "-path", "//*/.*", ")")
     errors, found = _find(path, real, "-maxdepth", "2", *without)
     if errors:
-        raise EditorError(_clip(errors, _RESPONSE_CLIPPED))
+        raise EditorError(_clip(_with_newlines(errors), _RESPONSE_CLIPPED))
     return hidden, found.split("\n")[:-1]
 
 
@@ -121,15 +123,12 @@ def _find(path: str, real: str, *conditions: str) -> tuple[str, str]:
     done = subprocess.run(
         ["find", "-L", real, *conditions],
         capture_output=True,
-        text=True,
-        errors="backslashreplace",
         check=False,
         timeout=_LIST_TIMEOUT_S,
         stdin=subprocess.DEVNULL,
     )
-    if path == real:
-        return done.stderr, done.stdout
-    return done.stderr.replace(real, path), done.stdout.replace(real, path)
+    errors, found = (each.decode("utf-8", "backslashreplace") for each in (done.stderr, done.stdout))
+    return (errors, found) if path == real else (errors.replace(real, path), found.replace(real, path))
 
 
 def _literal(path: str) -> str:
@@ -160,6 +159,11 @@ def _convert(path: str) -> str:
     root.setLevel(level)  # its import turns on the debugging log of every library
     root.handlers[:] = handlers
     return str(MarkdownConverter().convert(path).text_content)
+
+
+def _with_newlines(text: str) -> str:
+    """Return what Python makes of the output of a program, in which every end of a line is a newline."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _clip(text: str, note: str) -> str:

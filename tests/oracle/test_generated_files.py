@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
@@ -231,3 +232,39 @@ def _refused(method: Any, args: dict[str, Any], cwd: str) -> None:
     except (OSError, ValueError, TypeError, AttributeError):
         return
     assert found["observation"] == "error" or found["content"].startswith("ERROR:\n"), (args, found)
+
+
+# Below the folder that is viewed; its own name goes through a shell, where OpenHands' editor looks at it.
+_NAME = st.sampled_from(
+    ["a", "B", "b.c", ".h", "-x", "ü", "sp ace", "new\nline", "new\n.line", "car\rriage", "*", "[a]", "..."]
+)
+_KIND = st.sampled_from(["file", "folder", "folder", "to ..", "to .", "to itself", "to nowhere", "to a", "to ../a"])
+_TREE = st.lists(st.tuples(st.lists(_NAME, min_size=1, max_size=3), _KIND), max_size=9)
+
+
+@given(tree=_TREE, view=st.sampled_from(["top", "top/", "top/a", "top/.h", "top/B", "./top"]))
+@_GENERATED
+def test_views_of_folders(
+    upstream: Any, folders: tuple[Path, Path], tree: list[tuple[list[str], str]], view: str
+) -> None:
+    mine, other = folders
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "top").mkdir(parents=True)
+        for names, kind in tree:
+            _grow(Path(folder, "top", *names), kind)
+    expected, _ = upstream.execute(upstream.editor(str(other)), command="view", path=f"{other}/{view}")
+    found, _ = Editor(Paths(str(mine), str(mine))).run("view", f"{mine}/{view}")
+    assert found.replace(str(mine), "~") == expected.replace(str(other), "~")
+
+
+def _grow(path: Path, kind: str) -> None:
+    with contextlib.suppress(OSError):  # one of that name is there, or its folder is none
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "file":
+            path.touch()
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            target = kind.removeprefix("to ")
+            path.symlink_to(path.name if target == "itself" else target)

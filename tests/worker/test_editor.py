@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,70 @@ def test_a_folder_is_listed_two_levels_deep(editor: Editor, tmp_path: Path) -> N
     content = edit(editor, "view", path="/workspace")["content"]
     assert content.split(":\n")[1].split("\n\n")[0].split("\n") == ["/workspace/", "/workspace/a/", "/workspace/a/b/"]
     assert "1 hidden files/directories" in content
+
+
+def test_large_texts_are_undone_too_and_kept_outside_of_memory(
+    editor: Editor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    texts = [f"{number}\n" + "é\n" * 70_000 for number in range(MAX_UNDO + 3)]
+    edit(editor, "create", file_text=texts[0])
+    for number in range(1, len(texts)):
+        edit(editor, "str_replace", old_str=f"{number - 1}\n", new_str=f"{number}\n")
+    assert len(list((tmp_path / "tmp").rglob("tmp*"))) == MAX_UNDO
+    for text in texts[-2 : -MAX_UNDO - 2 : -1]:
+        edit(editor, "undo_edit")
+        assert (tmp_path / "x").read_text() == text
+    assert edit(editor, "undo_edit")["content"] == "ERROR:\nNo edit history found for /workspace/x."
+    assert not list((tmp_path / "tmp").rglob("tmp*"))
+
+
+def test_former_texts_that_somebody_removed(editor: Editor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    edit(editor, "create", file_text="a\n" * 70_000)
+    for folder in (tmp_path / "tmp").iterdir():
+        shutil.rmtree(folder)
+    assert "No edit history" in edit(editor, "undo_edit")["content"]
+    edit(editor, "insert", insert_line=0, new_str="b")
+    assert "undone successfully" in edit(editor, "undo_edit")["content"]
+
+
+def test_an_undo_that_fails_can_be_done_again(editor: Editor, tmp_path: Path) -> None:
+    edit(editor, "create", path="/workspace/y", file_text="日本")
+    (tmp_path / "y").write_bytes(b"# -*- coding: latin-1 -*-\n# long enough to be sure of the encoding\n")
+    assert "while trying to write to" in edit(editor, "undo_edit", path="/workspace/y")["content"]
+    (tmp_path / "y").write_text("anything")
+    assert "undone successfully" in edit(editor, "undo_edit", path="/workspace/y")["content"]
+    assert (tmp_path / "y").read_text() == "日本"
+
+
+def test_many_occurrences_take_no_longer_than_the_file_is_large(editor: Editor, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("a" * 5_000_000 + "\n")
+    content = edit(editor, "str_replace", old_str="a", new_str="b")["content"]
+    assert content.endswith("Multiple occurrences of old_str `a` in lines [1]. Please ensure it is unique.")
+
+
+def test_a_pipe_is_refused(editor: Editor, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    for command in ("view", "str_replace", "insert", "undo_edit"):
+        content = edit(editor, command, old_str="a", new_str="b", insert_line=0)["content"]
+        assert content.startswith("ERROR:\nFile validation failed for /workspace/x: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["sp ace", "$(touch evil)", "a;touch evil", "[a-z]*?", "back\\slash", "quo'te", "-maxdepth"]
+)
+def test_a_folder_of_any_name_is_listed(editor: Editor, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    (folder / "sub").mkdir(parents=True)
+    (folder / ".hidden").touch()
+    for extra in ("plain", "to_sub"):  # with a link to a folder, `find` is asked
+        if extra == "to_sub":
+            (folder / extra).symlink_to("sub")
+        content = edit(editor, "view", path=f"/workspace/{name}")["content"]
+        assert f"/workspace/{name}/sub/" in content.split("\n")
+        assert "1 hidden files/directories" in content
+        assert (f"/workspace/{name}/to_sub/" in content) is (extra == "to_sub")
+    assert not list(tmp_path.rglob("evil"))
