@@ -78,11 +78,17 @@ def _replace(path: str, blocks: Iterable[bytes], size: int, mode: int | None) ->
 
 def _fill(fd: int, blocks: Iterable[bytes], size: int) -> None:
     before = os.fstat(fd)
-    _reserve(fd, size)
-    for block in blocks:
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+    if before.st_size:
+        _reserve(fd, size)
+    try:
+        for block in blocks:
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+    except OSError:
+        if not before.st_size:
+            os.ftruncate(fd, 0)
+        raise
     if size < before.st_size:
         os.ftruncate(fd, size)
     if before.st_mode & _SET_ID:

@@ -83,14 +83,13 @@ def _names(path: str, real: str) -> tuple[str, list[str]]:
         raise _Unusual
     hidden, found = [], [path]
     for name, is_folder in _entries(real):
+        # Hidden folders too: what cannot be listed there is an error all the same.
+        children = [child for child, _ in _entries(f"{real}/{name}")] if is_folder else []
         if name.startswith("."):
             hidden.append(name)
             continue
         found.append(f"{path}/{name}")
-        if is_folder:
-            found.extend(
-                f"{path}/{name}/{child}" for child, _ in _entries(f"{real}/{name}") if not child.startswith(".")
-            )
+        found.extend(f"{path}/{name}/{child}" for child in children if not child.startswith("."))
     return "\n".join(hidden), found
 
 

@@ -101,7 +101,7 @@ def upstream(elsewhere: None) -> Any:
 @pytest.fixture
 def folders() -> Iterator[tuple[Path, Path]]:
     with tempfile.TemporaryDirectory(prefix="oracle-", dir="/tmp") as folder:
-        yield Path(folder, "mine"), Path(folder, "them")
+        yield Path(folder, "1", "top"), Path(folder, "2", "top")
 
 
 def _fill(folder: Path, data: bytes) -> None:

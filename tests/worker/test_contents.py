@@ -58,12 +58,15 @@ def test_a_new_file(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_leaves_the_file(tmp_path: Path, source: io.BufferedReader, size_limit: int) -> None:
     (tmp_path / "x").write_bytes(b"before")
-    for path in ("x", "new"):
+    (tmp_path / "empty").touch()
+    for path in ("x", "empty", "new"):
         with pytest.raises(OSError, match="File too large"):
             replace(str(tmp_path / path), b"a" * (size_limit + 1))
+        source.seek(0)
         with pytest.raises(OSError, match="File too large"):
             replace_from(str(tmp_path / path), source)
     assert (tmp_path / "x").read_bytes() == b"before"
+    assert (tmp_path / "empty").read_bytes() == b""
     assert not (tmp_path / "new").exists()
     replace(str(tmp_path / "x"), b"a" * size_limit)
     assert (tmp_path / "x").stat().st_size == size_limit
