@@ -6,9 +6,10 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from openhands.core.config import OpenHandsConfig
 from openhands.core.config.mcp_config import MCPConfig, MCPStdioServerConfig
@@ -261,59 +262,60 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         return names
 
     def copy_to(self, host_src: str, sandbox_dest: str, recursive: bool = False) -> None:
-        """Copy a file, or with ``recursive`` a folder with its own name, into a folder of the session.
+        """Copy a file into a folder of the session; a zip file, and with ``recursive`` a folder, is unpacked there.
+
+        The folder keeps its own name, unless ``host_src`` ends in a slash.
 
         Raises:
             FileNotFoundError: ``host_src`` is not there.
+            AgentRuntimeDisconnectedError: the session has ended.
             TransferError: the session did not take it; nothing was written there.
         """
         if not os.path.exists(host_src):
             raise FileNotFoundError(f"Source file {host_src} does not exist")
         if not recursive:
-            self._upload(host_src, sandbox_dest, os.path.basename(host_src), archive=host_src.endswith(".zip"))
+            with open(host_src, "rb") as file:
+                self._upload(file, sandbox_dest, os.path.basename(host_src), archive=host_src.endswith(".zip"))
             return
-        with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip") as packed:
-            with open(packed.name, "wb") as archive:
-                pack(host_src, archive, os.path.dirname(host_src))
-            self._upload(packed.name, sandbox_dest, "upload.zip", archive=True)
+        with tempfile.TemporaryFile(prefix="openhands-ray-", suffix=".zip") as packed:
+            pack(host_src, packed, os.path.dirname(host_src))
+            packed.seek(0)
+            self._upload(packed, sandbox_dest, os.path.basename(host_src), archive=True)
 
-    def _upload(self, source: str, folder: str, name: str, *, archive: bool) -> None:
+    def _upload(self, file: IO[bytes], folder: str, name: str, *, archive: bool) -> None:
         session = self._live()
-        transfer = session.request("upload", REQUEST_TIMEOUT_S)
-        try:
-            with open(source, "rb") as file:
+        with _copying(f"{name!r} to {folder} in the session"):
+            transfer = session.request("upload", REQUEST_TIMEOUT_S)
+            try:
                 while data := file.read(wire.CHUNK_BYTES):
                     session.request("write_chunk", REQUEST_TIMEOUT_S, transfer=transfer, data=data)
-            session.request("finish_upload", None, transfer=transfer, folder=folder, name=name, archive=archive)
-        except (OSError, ValueError, OpenHandsRayError) as error:
-            _cancel(session, transfer)
-            raise TransferError(f"Copying {source} to {folder} in the session failed: {error}") from error
+                session.request("finish_upload", None, transfer=transfer, folder=folder, name=name, archive=archive)
+            except BaseException:
+                _cancel(session, transfer)
+                raise
 
     def copy_from(self, path: str) -> Path:
         """Return a new zip file, here, of all that is below ``path`` in the session. The caller removes it.
 
         Raises:
             FileNotFoundError: nothing is there.
+            AgentRuntimeDisconnectedError: the session has ended.
             TransferError: the session could not give it.
         """
         session = self._live()
-        try:
+        with _copying(f"{path} from the session"):
             transfer = session.request("download", None, path=path)
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, OpenHandsRayError) as error:
-            raise TransferError(f"Copying {path} from the session failed: {error}") from error
-        with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip", delete=False) as packed:
-            try:
-                size = wire.CHUNK_BYTES
-                while data := session.request("read_chunk", REQUEST_TIMEOUT_S, transfer=transfer, size=size):
-                    packed.write(data)
-                    if len(data) < size:
-                        break
-            except (OSError, ValueError, OpenHandsRayError) as error:
-                os.unlink(packed.name)
-                _cancel(session, transfer)
-                raise TransferError(f"Copying {path} from the session failed: {error}") from error
+            with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip", delete=False) as packed:
+                try:
+                    size = wire.CHUNK_BYTES
+                    while data := session.request("read_chunk", REQUEST_TIMEOUT_S, transfer=transfer, size=size):
+                        packed.write(data)
+                        if len(data) < size:
+                            break
+                except BaseException:
+                    os.unlink(packed.name)
+                    _cancel(session, transfer)
+                    raise
         return Path(packed.name)
 
     def get_mcp_config(self, extra_stdio_servers: list[MCPStdioServerConfig] | None = None) -> MCPConfig:
@@ -356,6 +358,20 @@ class RayRuntime(Runtime):  # type: ignore[misc]
     def vscode_url(self) -> str | None:
         """None: a session has no VSCode server."""
         return None
+
+
+@contextmanager
+def _copying(what: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except SessionLostError as error:
+        raise AgentRuntimeDisconnectedError(str(error)) from error
+    except SessionTimeoutError as error:
+        raise TimeoutError("Copy operation timed out") from error
+    except (OSError, ValueError, OpenHandsRayError) as error:
+        raise TransferError(f"Copying {what} failed: {error}") from error
 
 
 def _cancel(session: Session, transfer: str) -> None:
