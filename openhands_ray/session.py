@@ -20,6 +20,10 @@ CLOSE_TIMEOUT_S = 10
 #: Calls that a session answers at the same time: an action, and what must not wait behind it.
 CONCURRENCY = 4
 
+#: Calls that wait for what a session sends by itself, one for each client that uses its MCP servers. They have threads
+#: of their own, so that however many wait, actions do not.
+RECEIVERS = {"receive": 4}
+
 
 class Session:
     """A handle on the actor of one session."""
@@ -90,7 +94,7 @@ class Session:
             SessionTimeoutError: there was no answer in time; the action may still be running.
             SessionLostError: the session ended before it answered.
         """
-        answer = self._get(self._actor.act.remote(wire.pack(action)), str(action.get("action")), timeout_s)
+        answer = self._get(self._running().act.remote(wire.pack(action)), str(action.get("action")), timeout_s)
         observation: dict[str, Any] = wire.unpack(answer)["observation"]
         return observation
 
@@ -102,10 +106,24 @@ class Session:
             SessionLostError, SessionTimeoutError: as for ``act``.
         """
         packed = wire.pack({"operation": operation, "args": args})
-        answer = wire.unpack(self._get(self._actor.control.remote(packed), operation, timeout_s))
+        answer = wire.unpack(self._get(self._running().control.remote(packed), operation, timeout_s))
         if "error" in answer:
             raise _REMOTE_ERRORS.get(answer["type"], SessionError)(answer["error"])
         return answer["result"]
+
+    def receive(self, reader: str) -> dict[str, Any]:
+        """Wait for the next message that the session sends to this reader by itself.
+
+        Raises:
+            SessionLostError: the session has ended.
+        """
+        receiving = self._running().receive.options(concurrency_group="receive").remote(reader)
+        return wire.unpack(self._get(receiving, "receive", None))
+
+    def _running(self) -> Any:
+        if self._actor is None:
+            raise SessionLostError(f"The session {self.sid!r} was closed. Nothing was asked of it.")
+        return self._actor
 
     def _get(self, reference: Any, what: str, timeout_s: float | None) -> Any:
         import ray
@@ -151,7 +169,7 @@ def _start(spec: dict[str, Any], settings: Settings) -> Started:
     from openhands_ray.worker.actor import SessionActor
 
     name = registry.new_name()
-    actor_class = ray.remote(SessionActor).options(
+    actor_class = ray.remote(concurrency_groups=RECEIVERS)(SessionActor).options(
         name=name,
         namespace=NAMESPACE,
         num_cpus=settings.session_cpus,

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from openhands.core.config import OpenHandsConfig
 from openhands.core.config.mcp_config import MCPConfig, MCPStdioServerConfig
@@ -36,7 +36,6 @@ from openhands.events.action.mcp import MCPAction
 from openhands.events.event import FileEditSource
 from openhands.events.observation import (
     AgentThinkObservation,
-    ErrorObservation,
     NullObservation,
     Observation,
     UserRejectObservation,
@@ -64,6 +63,9 @@ from openhands_ray.errors import (
     TransferError,
 )
 from openhands_ray.session import Session
+
+if TYPE_CHECKING:
+    from openhands_ray.client.mcp import McpBridge
 
 #: Seconds that an answer may be late after an action's own timeout. From OpenHands' ActionExecutionClient.
 GRACE_S = 5
@@ -103,6 +105,8 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         git_provider_tokens: PROVIDER_TOKEN_TYPE | None = None,
     ) -> None:
         self._session: Session | None = None
+        self._mcp: McpBridge | None = None
+        self._mcp_servers: list[MCPStdioServerConfig] = []
         self._action_lock = threading.Lock()  # one action at a time, as OpenHands' own client
         super().__init__(
             config,
@@ -174,6 +178,9 @@ class RayRuntime(Runtime):  # type: ignore[misc]
     def close(self) -> None:
         """End the session; one that was attached to, or that is to stay alive, goes on. Idempotent."""
         session, self._session = self._session, None
+        bridge, self._mcp, self._mcp_servers = self._mcp, None, []
+        if bridge is not None:
+            bridge.close()
         if session is None or self.attach_to_existing or self.config.sandbox.keep_runtime_alive:
             return
         session.close()
@@ -319,28 +326,32 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         return Path(packed.name)
 
     def get_mcp_config(self, extra_stdio_servers: list[MCPStdioServerConfig] | None = None) -> MCPConfig:
-        """Return the MCP servers that OpenHands' process reaches by itself: those with an address.
+        """Return the MCP servers under their addresses; those that are processes live in the session, behind one.
 
         Raises:
-            NotImplementedError: there are servers that are to live in the session, as processes.
+            AgentRuntimeNotFoundError: there are such, and no session.
         """
-        config = self.config.mcp.model_copy()
-        names = [server.name for server in [*config.stdio_servers, *(extra_stdio_servers or [])]]
-        if names:
-            raise NotImplementedError(
-                f"MCP servers that run as processes in the session are not supported yet: {', '.join(names)}. "
-                "Nothing was started. Use servers with an address (sse_servers, shttp_servers)."
-            )
+        config: MCPConfig = self.config.mcp.model_copy(deep=True)
+        new = [each for each in [*config.stdio_servers, *(extra_stdio_servers or [])] if each not in self._mcp_servers]
+        if new:
+            self._mcp_bridge().offer([*self._mcp_servers, *new])
+            self._mcp_servers += new
+        if self._mcp is not None:
+            config.sse_servers.append(self._mcp.address)
         return config
+
+    def _mcp_bridge(self) -> McpBridge:
+        if self._mcp is None:
+            from openhands_ray.client.mcp import McpBridge
+
+            self._mcp = McpBridge(self._live())
+        return self._mcp
 
     async def call_tool_mcp(self, action: MCPAction) -> Observation:
         """Call a tool of an MCP server."""
         from openhands.mcp.utils import call_tool_mcp, create_mcp_clients
 
-        try:
-            config = self.get_mcp_config()
-        except NotImplementedError as error:
-            return ErrorObservation(str(error))
+        config = self.get_mcp_config()
         clients = await create_mcp_clients(config.sse_servers, config.shttp_servers, self.sid)
         return await call_tool_mcp(clients, action)
 

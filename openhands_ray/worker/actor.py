@@ -21,6 +21,7 @@ import openhands_ray
 from openhands_ray import wire
 from openhands_ray.errors import SessionLostError, SessionStartError
 from openhands_ray.worker.heap import keep_freed_memory
+from openhands_ray.worker.mailbox import Mailbox
 from openhands_ray.worker.sandbox import (
     Isolation,
     Sandbox,
@@ -72,8 +73,10 @@ class SessionActor:
 
     def _start(self, spec: dict[str, Any]) -> None:
         (self._actions, theirs), (self._controls, their_controls) = socket.socketpair(), socket.socketpair()
+        self._letters, their_letters = socket.socketpair()
+        self._mailbox = Mailbox(self._letters)
         ending, lifeline = os.pipe()
-        fds = (theirs.fileno(), their_controls.fileno(), lifeline)
+        fds = (theirs.fileno(), their_controls.fileno(), their_letters.fileno(), lifeline)
         environment = {**self._sandbox.environment(), **spec["environment"]}
         self._process = subprocess.Popen(
             self._sandbox.wrap(executor_argv(fds, CODE), CODE),
@@ -87,8 +90,8 @@ class SessionActor:
         self._sandbox.remove_at_the_end_of(ending)
         for fd in (ending, lifeline):
             os.close(fd)
-        theirs.close()
-        their_controls.close()
+        for channel in (theirs, their_controls, their_letters):
+            channel.close()
         start = {
             "workspace": self._sandbox.workspace,
             "folder": self._sandbox.folder,
@@ -123,6 +126,14 @@ class SessionActor:
         """
         return self._relay(self._controls, self._control_lock, request)
 
+    def receive(self, reader: str) -> bytes:
+        """Wait for the next message that the session sends to this reader by itself.
+
+        Raises:
+            SessionLostError: the session has ended.
+        """
+        return self._mailbox.receive(reader)
+
     def _relay(self, channel: socket.socket, lock: threading.Lock, request: bytes) -> bytes:
         with lock:
             try:
@@ -152,7 +163,7 @@ class SessionActor:
         """End the session: its processes and its folders. Idempotent."""
         process, self._process = self._process, None
         if process is not None:
-            for channel in (self._actions, self._controls):
+            for channel in (self._actions, self._controls, self._letters):
                 with contextlib.suppress(OSError):
                     channel.shutdown(socket.SHUT_RDWR)
             try:

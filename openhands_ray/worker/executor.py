@@ -1,7 +1,8 @@
 """The session itself: a process inside the sandbox that runs every action.
 
-It has two sockets to the actor outside. Actions come one at a time over the first; what must not wait behind a running
-action (listing files, copies) comes over the second. When the first closes, the session ends.
+It has three sockets to the actor outside. Actions come one at a time over the first; what must not wait behind a
+running action (listing files, copies) comes over the second; what the session sends by itself goes over the third. When
+the first closes, the session ends.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from openhands_ray.worker.editor import Editor
 from openhands_ray.worker.files import Files
 from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.ipython import IPython
+from openhands_ray.worker.mcp_servers import Servers
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
 from openhands_ray.worker.transfer import Transfers
@@ -39,12 +41,13 @@ log = logging.getLogger(__name__)
 class Executor:
     """One method per action; each answers with the observation that OpenHands would give."""
 
-    def __init__(self, start: wire.Message) -> None:
+    def __init__(self, start: wire.Message, letters: socket.socket) -> None:
         """Start the shell.
 
         Args:
             start: ``workspace`` (its name), ``folder`` (where it is), ``environment``, ``downloads``,
                 ``no_change_timeout_s`` and ``kernel`` (whether to start the kernel in the background).
+            letters: where what the session sends by itself goes.
 
         Raises:
             ShellError: the shell could not be started.
@@ -57,6 +60,7 @@ class Executor:
         self._files = Files(self._paths, self._editor)
         self._ipython = IPython(self._environment, self._paths.folder)
         self._transfers = Transfers(self._paths)
+        self._servers = Servers(letters, self._environment, self._paths.folder)
         self._browser: Any = None
         if start["kernel"]:
             self._ipython.start_in_background()
@@ -124,7 +128,11 @@ class Executor:
             ValueError: there is no such request.
         """
         operation, args = request.get("operation"), request.get("args", {})
-        operations: dict[str, Callable[..., Any]] = {"list": self._files.list, **self._transfers.operations()}
+        operations: dict[str, Callable[..., Any]] = {
+            "list": self._files.list,
+            **self._transfers.operations(),
+            **self._servers.operations(),
+        }
         method = operations.get(str(operation))
         if method is None:
             raise ValueError(f"There is no request {operation!r}.")
@@ -138,15 +146,15 @@ class Executor:
 
 
 def main() -> None:
-    """Serve the two sockets whose descriptors are the arguments, until the first closes."""
+    """Serve the sockets whose descriptors are the arguments, until the first closes."""
     for fd in sys.argv[1:]:
-        os.set_inheritable(int(fd), False)  # the third is held, and no more: its end tells that this process has gone
-    actions, controls = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:3])
+        os.set_inheritable(int(fd), False)  # the last is held, and no more: its end tells that this process has gone
+    actions, controls, letters = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:4])
     _default_signals()
     _adopt_orphans()
     keep_freed_memory()
     try:
-        executor = Executor(wire.unpack(wire.receive_frame(actions)))
+        executor = Executor(wire.unpack(wire.receive_frame(actions)), letters)
     except (ShellError, OSError, KeyError) as error:
         wire.send_frame(actions, wire.pack({"error": str(error)}))
         return

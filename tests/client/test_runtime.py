@@ -290,16 +290,3 @@ def test_a_killed_session_is_not_replayed(make_runtime: MakeRuntime, tmp_path: P
     with pytest.raises(AgentRuntimeDisconnectedError):
         run(runtime, "echo again >> /data/log")
     assert (tmp_path / "log").read_text() == "once\n"
-
-
-def test_mcp_servers_in_the_session_are_refused_clearly(other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from openhands.core.config.mcp_config import MCPStdioServerConfig
-    from openhands.events.action.mcp import MCPAction
-
-    server = MCPStdioServerConfig(name="fetch", command="uvx")
-    with pytest.raises(NotImplementedError, match="not supported yet: fetch"):
-        other.get_mcp_config([server])
-    assert other.get_mcp_config().stdio_servers == []
-    monkeypatch.setattr(other.config.mcp, "stdio_servers", [server])
-    observation = asyncio.run(other.call_tool_mcp(MCPAction(name="no_tool", arguments={})))
-    assert "not supported yet: fetch" in observation.content

@@ -10,7 +10,7 @@ from pathlib import Path
 from support import ROOT
 
 _PROGRAM = """
-import importlib, json, sys
+import importlib, json, socket, sys
 sys.path.insert(0, sys.argv[1])
 for name in json.loads(sys.argv[2]):
     importlib.import_module("openhands_ray.worker." + name)
@@ -19,7 +19,7 @@ if sys.argv[3]:
     folder = sys.argv[3]
     environment = {"PATH": "/usr/bin:/bin", "HOME": folder}
     start = {"workspace": "/workspace", "folder": folder, "environment": environment, "no_change_timeout_s": 5}
-    executor = Executor({**start, "kernel": False})
+    executor = Executor({**start, "kernel": False}, socket.socketpair()[0])
     actions = [("run", {"command": "echo hi"}), ("write", {"path": "/workspace/x", "content": "1"}),
                ("read", {"path": "/workspace/x"}), ("edit", {"path": "/workspace/x", "command": "view"})]
     for action, args in actions:
