@@ -244,6 +244,11 @@ def connected(settings: Settings) -> Cluster:
         return _current
 
 
+def within_reach(settings: Settings) -> bool:
+    """Return whether there is a cluster to ask, without starting one."""
+    return settings.address is not None or _already_connected()
+
+
 def before_leaving(farewell: Callable[[], None]) -> None:
     """Have ``farewell`` called before the process leaves its cluster, as long as it can still ask something of it."""
     _farewells.append(farewell)

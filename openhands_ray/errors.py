@@ -11,6 +11,7 @@
         ├── SessionNotFoundError   there is none with this id
         ├── SessionLostError       it ended before it answered
         ├── SessionTimeoutError    it did not answer in time
+        ├── SessionPausedError     it is paused, and was not asked
         └── TransferError          a copy into or out of it failed
 """
 
@@ -61,6 +62,10 @@ class SessionLostError(SessionError):
 
 class SessionTimeoutError(SessionError):
     """The session did not answer in time."""
+
+
+class SessionPausedError(SessionError):
+    """The session is paused; nothing was run."""
 
 
 class TransferError(SessionError):

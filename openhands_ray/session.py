@@ -9,9 +9,17 @@ from functools import partial
 from typing import Any
 
 from openhands_ray import __version__, registry, wire
-from openhands_ray.cluster import NAMESPACE, before_leaving, connected
+from openhands_ray.cluster import NAMESPACE, before_leaving, connected, within_reach
 from openhands_ray.config import Settings
-from openhands_ray.errors import OpenHandsRayError, SessionError, SessionLostError, SessionStartError, translated
+from openhands_ray.errors import (
+    OpenHandsRayError,
+    SessionError,
+    SessionLostError,
+    SessionNotFoundError,
+    SessionPausedError,
+    SessionStartError,
+    translated,
+)
 from openhands_ray.pool import Pool, Started
 
 #: Seconds that a session may take to end; after that its actor is killed, and its sandbox with it.
@@ -35,8 +43,10 @@ class Session:
         self.info: dict[str, Any] = {}
 
     @classmethod
-    def create(cls, sid: str, spec: dict[str, Any], settings: Settings) -> Session:
+    def create(cls, sid: str, spec: dict[str, Any], settings: Settings, *, keep: bool = False) -> Session:
         """Start a session, or take a warm one, and wait until it can act.
+
+        With ``keep`` it outlives this process, though never its cluster; else it ends with it at the latest.
 
         Raises:
             ClusterError: there is no cluster to start it on.
@@ -45,24 +55,31 @@ class Session:
             SessionTimeoutError: Ray found no place for it in time.
         """
         connected(settings)
+        if keep:
+            return cls._welcome(sid, _start(spec, settings, keep), settings)
         pool = _pool(spec, settings)
-        while warm := pool.take():
-            with contextlib.suppress(SessionLostError, SessionStartError):  # it has ended, and nothing had run in it
-                return cls._welcome(sid, warm, pool, settings)
-        return cls._welcome(sid, _start(spec, settings), pool, settings)
+        session = cls._warm(sid, pool, settings) or cls._welcome(sid, _start(spec, settings), settings)
+        _owned.add(session)
+        pool.fill()
+        return session
 
     @classmethod
-    def _welcome(cls, sid: str, started: Started, pool: Pool, settings: Settings) -> Session:
+    def _warm(cls, sid: str, pool: Pool, settings: Settings) -> Session | None:
+        while warm := pool.take():
+            with contextlib.suppress(SessionLostError, SessionStartError):  # it has ended, and nothing had run in it
+                return cls._welcome(sid, warm, settings)
+        return None
+
+    @classmethod
+    def _welcome(cls, sid: str, started: Started, settings: Settings) -> Session:
         """Give ``started`` its id, and wait until it can act."""
         session = cls(sid, started.name, started.actor)
         try:
             registry.claim(sid, started.name)
-            session._greet(settings.start_timeout_s)
+            session.check(settings.start_timeout_s)
         except BaseException:
             session.close()
             raise
-        _owned.add(session)
-        pool.fill()
         return session
 
     @classmethod
@@ -72,15 +89,50 @@ class Session:
         Raises:
             ClusterError: the cluster cannot be reached.
             SessionNotFoundError: there is none.
+            SessionLostError: there was one; it has ended, and nothing is left of it now.
         """
-        connected(settings)
-        name, actor = registry.find(sid)
-        session = cls(sid, name, actor)
-        session._greet(settings.start_timeout_s)
+        session = cls._found(sid, settings)
+        try:
+            session.check(settings.start_timeout_s)
+        except SessionLostError:
+            session.close()
+            raise
         return session
 
+    @classmethod
+    def _found(cls, sid: str, settings: Settings) -> Session:
+        connected(settings)
+        name, actor = registry.find(sid)
+        return cls(sid, name, actor)
+
+    @classmethod
+    def end(cls, sid: str, settings: Settings) -> bool:
+        """End the session that has this id, whoever started it; return whether there was one.
+
+        Raises:
+            ClusterError: the cluster cannot be reached.
+        """
+        if not within_reach(settings):
+            return False
+        try:
+            cls._found(sid, settings).close()
+        except SessionNotFoundError:
+            return False
+        return True
+
+    def check(self, timeout_s: float) -> None:
+        """Ask whether the session can act.
+
+        Raises:
+            SessionLostError: it has ended.
+            SessionTimeoutError: it did not say.
+        """
+        self._greet(timeout_s)
+        if not self.info["alive"]:
+            raise SessionLostError(f"The session {self.sid!r} has ended: its process is not there any more.")
+
     def _greet(self, timeout_s: float) -> None:
-        self.info = self._get(self._actor.info.remote(), "start", timeout_s)
+        self.info = self._get(self._running().info.remote(), "info", timeout_s)
         if self.info["version"] != __version__:
             raise SessionError(
                 f"The session {self.sid!r} runs version {self.info['version']} of openhands-ray on its node, and this "
@@ -93,9 +145,13 @@ class Session:
         Raises:
             SessionTimeoutError: there was no answer in time; the action may still be running.
             SessionLostError: the session ended before it answered.
+            SessionPausedError: it is paused; the action was not run.
         """
         answer = self._get(self._running().act.remote(wire.pack(action)), str(action.get("action")), timeout_s)
-        observation: dict[str, Any] = wire.unpack(answer)["observation"]
+        message = wire.unpack(answer)
+        if "paused" in message:
+            raise SessionPausedError(f"The session {self.sid!r} is paused. Nothing was run; resume it first.")
+        observation: dict[str, Any] = message["observation"]
         return observation
 
     def request(self, operation: str, timeout_s: float | None = None, **args: Any) -> Any:
@@ -162,7 +218,7 @@ def _pool(spec: dict[str, Any], settings: Settings) -> Pool:
         return _pools.setdefault((wire.pack(spec), settings), Pool(start, settings.warm_sessions))
 
 
-def _start(spec: dict[str, Any], settings: Settings) -> Started:
+def _start(spec: dict[str, Any], settings: Settings, keep: bool = False) -> Started:
     """Ask Ray for a session's actor, without waiting for it."""
     import ray
 
@@ -173,6 +229,7 @@ def _start(spec: dict[str, Any], settings: Settings) -> Started:
         name=name,
         namespace=NAMESPACE,
         num_cpus=settings.session_cpus,
+        lifetime="detached" if keep else None,
         max_restarts=0,
         max_task_retries=0,
         max_concurrency=CONCURRENCY,

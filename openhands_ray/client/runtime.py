@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shlex
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -15,9 +17,7 @@ from openhands.core.config import OpenHandsConfig
 from openhands.core.config.mcp_config import MCPConfig, MCPStdioServerConfig
 from openhands.core.exceptions import (
     AgentRuntimeDisconnectedError,
-    AgentRuntimeError,
     AgentRuntimeNotFoundError,
-    AgentRuntimeTimeoutError,
 )
 from openhands.events import EventStream
 from openhands.events.action import (
@@ -36,6 +36,7 @@ from openhands.events.action.mcp import MCPAction
 from openhands.events.event import FileEditSource
 from openhands.events.observation import (
     AgentThinkObservation,
+    ErrorObservation,
     NullObservation,
     Observation,
     UserRejectObservation,
@@ -52,11 +53,13 @@ from openhands.utils.async_utils import call_sync_from_async
 
 from openhands_ray import wire
 from openhands_ray.archive import pack
+from openhands_ray.client.translation import openhands_errors
 from openhands_ray.client.volumes import volumes
 from openhands_ray.cluster import connected, disconnect
 from openhands_ray.config import Settings
 from openhands_ray.errors import (
     OpenHandsRayError,
+    SessionExistsError,
     SessionLostError,
     SessionNotFoundError,
     SessionTimeoutError,
@@ -72,6 +75,9 @@ GRACE_S = 5
 
 #: Seconds for what OpenHands' server gives ten: listing a folder, starting a copy.
 REQUEST_TIMEOUT_S = 30
+
+#: Seconds for the answer that the session is there. From OpenHands' ActionExecutionClient.
+ALIVE_TIMEOUT_S = 5
 
 StatusCallback = Callable[[str, RuntimeStatus, str], None]
 
@@ -105,6 +111,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         git_provider_tokens: PROVIDER_TOKEN_TYPE | None = None,
     ) -> None:
         self._session: Session | None = None
+        self._closed = False
         self._mcp: McpBridge | None = None
         self._mcp_servers: list[MCPStdioServerConfig] = []
         self._action_lock = threading.Lock()  # one action at a time, as OpenHands' own client
@@ -123,24 +130,22 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         )
 
     async def connect(self) -> None:
-        """Start the session, or attach to the one with this id.
+        """Start the session, or attach to the one that has this id already.
 
         Raises:
-            AgentRuntimeDisconnectedError: there is none to attach to.
+            AgentRuntimeDisconnectedError: there is none, and this runtime is only to attach.
             AgentRuntimeError: no session could be started.
         """
         self.set_runtime_status(RuntimeStatus.STARTING_RUNTIME)
-        try:
+        with openhands_errors():
             self._session = await call_sync_from_async(self._open)
-        except SessionNotFoundError as error:
-            raise AgentRuntimeDisconnectedError(str(error)) from error
-        except OpenHandsRayError as error:
-            raise AgentRuntimeError(str(error)) from error
+        self._closed = False
         self._warn_of_weak_walls()
+        self.set_runtime_status(RuntimeStatus.STARTING_RUNTIME)  # twice, as OpenHands' own: it was found, or started
         if not self.attach_to_existing:
             await call_sync_from_async(self.setup_initial_env)
+            self.set_runtime_status(RuntimeStatus.READY)
         self._runtime_initialized = True
-        self.set_runtime_status(RuntimeStatus.READY)
 
     def _open(self) -> Session:
         settings = self.settings or Settings.from_environment()
@@ -154,7 +159,15 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             "no_change_timeout_s": settings.no_change_timeout_s,
             "kernel": any(isinstance(plugin, JupyterRequirement) for plugin in self.plugins),
         }
-        return Session.create(self.sid, spec, settings)
+        keep = self.config.sandbox.keep_runtime_alive
+        try:
+            return Session.create(self.sid, spec, settings, keep=keep)
+        except SessionExistsError:
+            self.log("info", "There is a session with this id already: connecting to it.")
+        try:
+            return Session.attach(self.sid, settings)
+        except (SessionLostError, SessionNotFoundError):  # it was about to end
+            return Session.create(self.sid, spec, settings, keep=keep)
 
     def _warn_of_weak_walls(self) -> None:
         info = self._live().info
@@ -172,7 +185,8 @@ class RayRuntime(Runtime):  # type: ignore[misc]
 
     def _live(self) -> Session:
         if self._session is None:
-            raise AgentRuntimeNotFoundError(f"The session {self.sid!r} is not connected.")
+            kind = AgentRuntimeDisconnectedError if self._closed else AgentRuntimeNotFoundError
+            raise kind(f"The session {self.sid!r} is not connected.")
         return self._session
 
     def close(self) -> None:
@@ -181,10 +195,73 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         bridge, self._mcp, self._mcp_servers = self._mcp, None, []
         if bridge is not None:
             bridge.close()
-        if session is None or self.attach_to_existing or self.config.sandbox.keep_runtime_alive:
+        if session is None:
             return
-        session.close()
-        self.set_runtime_status(RuntimeStatus.STOPPED)
+        self._closed = True
+        if not (self.attach_to_existing or self.config.sandbox.keep_runtime_alive):
+            session.close()
+
+    @classmethod
+    async def delete(cls, conversation_id: str) -> None:
+        """End the session of a conversation, whichever process of this cluster started it, if there is one."""
+        settings = cls.settings or Settings.from_environment()
+        with openhands_errors():
+            await call_sync_from_async(Session.end, conversation_id, settings)
+
+    def pause(self) -> None:
+        """Stop all processes of the session, when the running action is done; none runs before ``resume()``.
+
+        OpenHands' Docker runtime stops its container, and its processes end; here they keep their state.
+
+        Raises:
+            AgentRuntimeError: the session is not there.
+        """
+        with self._action_lock, openhands_errors():
+            self._live().request("pause", REQUEST_TIMEOUT_S)
+
+    def resume(self) -> None:
+        """Let the session go on where ``pause()`` stopped it.
+
+        Raises:
+            AgentRuntimeError: the session is not there.
+        """
+        with openhands_errors():
+            self._live().request("resume", REQUEST_TIMEOUT_S)
+
+    def check_if_alive(self) -> None:
+        """Ask the session whether it can act.
+
+        Raises:
+            AgentRuntimeDisconnectedError: it has ended.
+            AgentRuntimeTimeoutError: it did not answer.
+        """
+        with openhands_errors():
+            self._live().check(ALIVE_TIMEOUT_S)
+
+    def add_env_vars(self, env_vars: dict[str, str]) -> None:
+        """Set variables in the shell, its ``~/.bashrc`` and the kernel.
+
+        As OpenHands' own, but for the kernel, which has not to be there yet (OpenHands runs a cell, and waits for it at
+        each connection), and ``~/.bashrc``, which gets what the shell gets (OpenHands loses all quotes there, and its
+        shell hangs where a value has an odd one).
+
+        Raises:
+            RuntimeError: a name is none, or the shell is busy.
+        """
+        if not env_vars:
+            return
+        environment = {name.upper(): value for name, value in env_vars.items()}
+        with openhands_errors():
+            self._live().request("add_environment", REQUEST_TIMEOUT_S, environment=environment)
+        # In JSON's quotes, as OpenHands: the shell expands what is in them, so that "/opt/bin:$PATH" works.
+        exports = {name: f"export {name}={json.dumps(value)}" for name, value in environment.items()}
+        failed = f"Failed to add env vars [{environment.keys()}] to"
+        self._run_cmd_with_retry("; ".join(exports.values()), f"{failed} environment")
+        lasting = (
+            f"grep -q '^export {name}=' ~/.bashrc || printf '%s\\n' {shlex.quote(export)} >> ~/.bashrc"
+            for name, export in exports.items()
+        )
+        self._run_cmd_with_retry("touch ~/.bashrc; " + "; ".join(lasting), f"{failed} .bashrc")
 
     def run(self, action: CmdRunAction) -> Observation:
         """Run a command in the session's shell."""
@@ -235,21 +312,18 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             return NullObservation("")
         if action.action not in ACTION_TYPE_TO_CLASS:
             raise ValueError(f"Action {action.action} does not exist.")
+        if not hasattr(self, action.action):
+            text = f"Action {action.action} is not supported in the current runtime."
+            return ErrorObservation(text, error_id="AGENT_ERROR$BAD_ACTION")
         if state == ActionConfirmationStatus.REJECTED:
             return UserRejectObservation("Action has been rejected by the user! Waiting for further user input.")
         return None
 
     def _send(self, action: Action) -> Observation:
+        late = f"Runtime failed to return execute_action before the requested timeout of {action.timeout}s"
         try:
-            answer = self._live().act(event_to_dict(action), action.timeout + GRACE_S)
-        except SessionTimeoutError as error:
-            raise AgentRuntimeTimeoutError(
-                f"Runtime failed to return execute_action before the requested timeout of {action.timeout}s"
-            ) from error
-        except SessionLostError as error:
-            raise AgentRuntimeDisconnectedError(str(error)) from error
-        except OpenHandsRayError as error:
-            raise AgentRuntimeError(str(error)) from error
+            with openhands_errors(late):
+                answer = self._live().act(event_to_dict(action), action.timeout + GRACE_S)
         finally:
             update_last_execution_time()
         if getattr(action, "hidden", False):

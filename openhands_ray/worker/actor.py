@@ -153,6 +153,7 @@ class SessionActor:
         return {
             "pid": os.getpid(),
             "executor_pid": None if self._process is None else self._process.pid,
+            "alive": self._process is not None and self._process.poll() is None,
             "isolation": self._sandbox.isolation,
             "sandbox_problem": sandbox_problem(),
             "version": openhands_ray.__version__,

@@ -25,6 +25,7 @@ from openhands_ray.worker import observations
 from openhands_ray.worker.bash import BashSession, ShellError
 from openhands_ray.worker.editor import Editor
 from openhands_ray.worker.files import Files
+from openhands_ray.worker.freezer import Freezer
 from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.ipython import IPython
 from openhands_ray.worker.mcp_servers import Servers
@@ -61,12 +62,19 @@ class Executor:
         self._ipython = IPython(self._environment, self._paths.folder)
         self._transfers = Transfers(self._paths)
         self._servers = Servers(letters, self._environment, self._paths.folder)
+        self._freezer = Freezer()
         self._browser: Any = None
         if start["kernel"]:
             self._ipython.start_in_background()
 
     def _new_shell(self, cwd: str) -> BashSession:
         return BashSession(cwd, self._environment, no_change_timeout_s=self._no_change_timeout_s)
+
+    def answer(self, action: wire.Message) -> wire.Message:
+        """Run one action and return what is sent back: its observation, or that the session is paused."""
+        if self._freezer.paused:
+            return {"paused": True}
+        return {"observation": self.act(action)}
 
     def act(self, action: wire.Message) -> Observation:
         """Run one action: the dict of OpenHands' ``event_to_dict``."""
@@ -132,6 +140,9 @@ class Executor:
             "list": self._files.list,
             **self._transfers.operations(),
             **self._servers.operations(),
+            "add_environment": self._ipython.add_environment,
+            "pause": self._freezer.pause,
+            "resume": self._freezer.resume,
         }
         method = operations.get(str(operation))
         if method is None:
@@ -161,7 +172,7 @@ def main() -> None:
     wire.send_frame(actions, wire.pack({"ready": os.getpid()}))
     controller = threading.Thread(target=_serve_controls, args=(executor, controls))
     controller.start()
-    _serve(actions, lambda action: {"observation": executor.act(action)})
+    _serve(actions, executor.answer)
     controller.join()
 
 

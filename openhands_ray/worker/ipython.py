@@ -178,10 +178,20 @@ class IPython:
 
     def __init__(self, env: Mapping[str, str], cwd: str) -> None:
         self._env = dict(env)
+        self._new_env: dict[str, str] = {}
         self._start_cwd = cwd
         self._cwd: str | None = None
         self._kernel: _Kernel | None = None
         self._lock = threading.Lock()
+
+    def add_environment(self, environment: Mapping[str, str]) -> None:
+        """Set variables in the kernel before its next cell, and in those that come after it; waits for nothing.
+
+        A variable that no environment can hold is left out.
+        """
+        possible = {name: value for name, value in environment.items() if _is_possible(name, value)}
+        self._env = {**self._env, **possible}
+        self._new_env = {**self._new_env, **possible}
 
     def start_in_background(self) -> None:
         """Have the kernel ready before the first cell."""
@@ -214,6 +224,7 @@ class IPython:
         try:
             kernel = self._ready()
             self._follow(kernel, cwd)
+            self._renew_environment(kernel)
             kernel.execute(code, output, timeout_s)
         except TimeoutError:
             return f"[Execution timed out ({timeout_s} seconds).]" + self._stop_cell(kernel)
@@ -228,6 +239,11 @@ class IPython:
         if self._cwd != cwd:
             kernel.execute(f"import os; os.chdir({cwd!r})", _Output(), START_TIMEOUT_S)
             self._cwd = cwd
+
+    def _renew_environment(self, kernel: _Kernel) -> None:
+        new, self._new_env = self._new_env, {}
+        if new:
+            kernel.execute(f"import os; os.environ.update({new!r})", _Output(), START_TIMEOUT_S)
 
     def _stop_cell(self, kernel: _Kernel | None) -> str:
         if kernel is None or kernel.interrupt():
@@ -244,3 +260,11 @@ class IPython:
         """End the kernel. Idempotent."""
         with self._lock:
             self._discard()
+
+
+def _is_possible(name: str, value: str) -> bool:
+    try:
+        text = os.fsencode(name) + os.fsencode(value)
+    except (UnicodeEncodeError, TypeError):
+        return False
+    return bool(name) and "=" not in name and b"\0" not in text

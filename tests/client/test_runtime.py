@@ -39,14 +39,9 @@ ABSTRACT = {
 @pytest.fixture(scope="module")
 def runtime(make_runtime: MakeRuntime) -> Any:
     """One session with a kernel, for the tests that leave it usable."""
-    from openhands.core.config import OpenHandsConfig
     from openhands.runtime.plugins import JupyterRequirement
 
-    config = OpenHandsConfig()
-    config.sandbox.runtime_startup_env_vars = {"FROM_CONFIG": "it's $HOME"}
-    settings = Settings(no_change_timeout_s=2)
-    env_vars = {"FROM_CALLER": "caller"}
-    return make_runtime(plugins=[JupyterRequirement()], env_vars=env_vars, config=config, settings=settings)
+    return make_runtime(plugins=[JupyterRequirement()], settings=Settings(no_change_timeout_s=2))
 
 
 @pytest.fixture(scope="module")
@@ -162,16 +157,6 @@ def test_the_kernel_keeps_its_state(runtime: Any) -> None:
     assert "ZeroDivisionError" in cell(runtime, "1 / 0")
 
 
-def test_environment_variables(runtime: Any) -> None:
-    runtime.add_env_vars({"later": "x"})
-    names = ("FROM_CALLER", "LATER")
-    assert output(runtime, "; ".join(f'echo "${name}"' for name in names)) == "caller\nx"
-    assert cell(runtime, f"import os; [os.environ[n] for n in {(*names, 'FROM_CONFIG')}]").startswith("['caller', 'x'")
-    runtime.add_env_vars({"quoted": 'a "b"'})
-    assert output(runtime, 'echo "$QUOTED"') == 'a "b"'
-    assert output(runtime, "bash -c 'echo $LATER'; bash -ic 'echo $LATER' 2>/dev/null") == "x\nx"
-
-
 def test_no_secret_reaches_the_session(runtime: Any) -> None:
     assert os.environ["OPENAI_API_KEY"] == SECRET
     assert SECRET not in output(runtime, "env; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'")
@@ -257,25 +242,6 @@ def test_before_and_after_the_connection(make_runtime: MakeRuntime) -> None:
     for ask in asks:
         with pytest.raises(AgentRuntimeError, match="not connected"):
             ask()
-
-
-def test_the_status_is_told_in_order_and_ids_are_unique(make_runtime: MakeRuntime) -> None:
-    from openhands.core.exceptions import AgentRuntimeDisconnectedError, AgentRuntimeError
-
-    told: list[str] = []
-    first = make_runtime("taken", status_callback=lambda _, status, __: told.append(status.name))
-    assert told == ["STARTING_RUNTIME", "READY"]
-    with pytest.raises(AgentRuntimeError, match="There is a session 'taken' already"):
-        make_runtime("taken")
-    output(first, "v=7")
-    second = make_runtime("taken", attach_to_existing=True)
-    assert output(second, "echo $v") == "7"
-    second.close()
-    assert output(first, "echo still") == "still"
-    first.close()
-    assert told[2:] == ["STOPPED"]
-    with pytest.raises(AgentRuntimeDisconnectedError, match="no session 'taken'"):
-        make_runtime("taken", attach_to_existing=True)
 
 
 def test_a_killed_session_is_not_replayed(make_runtime: MakeRuntime, tmp_path: Path) -> None:

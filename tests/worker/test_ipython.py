@@ -113,3 +113,12 @@ def test_close_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pyte
     own.close()
     assert gone([process])
     assert not list(tmp_path.glob("kernel-*"))
+
+
+def test_variables_are_set_before_the_next_cell_and_in_a_new_kernel(ipython: IPython) -> None:
+    ipython.add_environment({"ADDED": "it's $1\n\U0001f600", "NUL": "\0", "HALF": "\ud800", "A=B": "x", "": "x"})
+    show = "import os; os.environ.get('ADDED'), [name in os.environ for name in ('NUL', 'HALF', 'A=B')]"
+    expected = f"({"it's $1\n\U0001f600"!r}, [False, False, False])"
+    assert text(ipython, show) == expected
+    text(ipython, "import os; os._exit(1)")
+    assert text(ipython, show) == expected
