@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from openhands.core.config import OpenHandsConfig
+
+from openhands_ray.errors import SettingsError
+
+#: The modes of Docker that mean something here, or nothing anywhere but in Docker.
+_MODES = {"rw", "ro", "overlay", "z", "Z", "cached", "consistent", "delegated"}
 
 
 def volumes(config: OpenHandsConfig) -> list[dict[str, Any]]:
     """Return ``sandbox.volumes`` (``host:guest[:mode]``, separated by commas) as the session's actor takes them.
 
-    ``workspace_base`` alone, the older setting, is the folder of the workspace.
+    Without it ``workspace_mount_path`` or ``workspace_base``, the older settings, is the folder of the workspace.
 
     Raises:
-        ValueError: an entry has no guest path.
+        SettingsError: an entry is none, or Docker alone could serve it.
     """
-    found = []
-    for entry in filter(None, (config.sandbox.volumes or "").split(",")):
-        parts = entry.strip().split(":")
-        if len(parts) < 2:
-            raise ValueError(f"A volume is host:guest or host:guest:mode, not {entry!r}.")
-        mode = parts[2] if len(parts) > 2 else "rw"
-        found.append({"source": parts[0], "target": parts[1], "writable": "ro" not in mode.split("+")})
-    if not found and config.workspace_base:
-        target = config.workspace_mount_path_in_sandbox
-        found.append({"source": config.workspace_base, "target": target, "writable": True})
-    return found
+    if config.sandbox.volumes is not None:
+        return [_volume(entry) for entry in config.sandbox.volumes.split(",") if entry.strip()]
+    source = config.workspace_mount_path or config.workspace_base
+    if source is None:
+        return []
+    target = config.workspace_mount_path_in_sandbox
+    return [{"source": os.path.abspath(source), "target": target, "writable": True, "copied": False}]
+
+
+def _volume(entry: str) -> dict[str, Any]:
+    parts = entry.strip().split(":")
+    if parts[0] == "volume":
+        raise _named(entry)
+    if not 2 <= len(parts) <= 3:
+        raise SettingsError(
+            f"Invalid mount format in sandbox.volumes: {entry}. Expected format: 'host_path:container_path[:mode]', "
+            "e.g. '/my/host/dir:/workspace:rw'"
+        )
+    source, target, mode = parts[0], parts[1], parts[2] if len(parts) == 3 else "rw"
+    flags = set(mode.replace("+", " ").split())
+    if not flags or flags - _MODES:
+        raise SettingsError(f"The mode of the volume {entry} is one of rw, ro and overlay, not {mode!r}.")
+    if not os.path.isabs(source):
+        raise _named(entry)
+    if not os.path.isabs(target):
+        raise SettingsError(f"The volume {entry} has no absolute path in the session: {target!r}.")
+    return {"source": source, "target": target, "writable": "ro" not in flags, "copied": "overlay" in flags}
+
+
+def _named(entry: str) -> SettingsError:
+    return SettingsError(
+        f"The volume {entry} is a named one of Docker. Give the path of a folder on the session's node."
+    )

@@ -25,11 +25,11 @@ from openhands_ray.worker.mailbox import Mailbox
 from openhands_ray.worker.sandbox import (
     Isolation,
     Sandbox,
-    Volume,
     executor_argv,
     executor_environment,
     sandbox_problem,
 )
+from openhands_ray.worker.volumes import Volume
 
 #: The package that runs here; the executor runs exactly the same files.
 CODE = Path(openhands_ray.__file__).parent
@@ -46,7 +46,7 @@ class SessionActor:
 
         Args:
             spec: ``sid``, ``workspace``, ``isolation`` (``"sandbox"``, ``"process"`` or None for the strongest that
-                works), ``volumes`` (dicts of ``source``, ``target``, ``writable``), ``environment`` (of the session,
+                works), ``volumes`` (dicts of a ``Volume``'s fields), ``environment`` (of the session,
                 beside its own), ``no_change_timeout_s``, ``kernel``.
 
         Raises:

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
+
+from openhands_ray.worker.volumes import Volume, link, prepared
 
 Isolation = Literal["sandbox", "process"]
 
@@ -28,15 +30,6 @@ _REMOVE = 'chmod -R u+rwX -- "$0" 2>/dev/null; rm -rf -- "$0"'
 
 
 @dataclass(frozen=True)
-class Volume:
-    """A folder of the node inside the session."""
-
-    source: str
-    target: str
-    writable: bool = True
-
-
-@dataclass(frozen=True)
 class Sandbox:
     """One session's folders, and how a program is started inside its walls.
 
@@ -47,13 +40,21 @@ class Sandbox:
     workspace: str
     isolation: Isolation
     volumes: Sequence[Volume] = ()
+    _mounted: list[Volume] = field(default_factory=list)
 
     def create(self) -> None:
-        """Make the folders."""
+        """Make the folders.
+
+        Raises:
+            OSError: the node does not have a volume, or it cannot be where it is to be.
+        """
         self.root.mkdir(mode=0o700, parents=True)
         for name in ("workspace", "home", "tmp"):
             (self.root / name).mkdir(mode=0o700)
         (self.root / "tmp").chmod(0o1777)
+        self._mounted.extend(prepared(self.volumes, self.root / "copies"))
+        if self.isolation == "process":
+            link(self._mounted, self.workspace, self.root / "workspace")
 
     def remove(self) -> None:
         """Remove the folders and all that is in them. Idempotent."""
@@ -119,7 +120,7 @@ class Sandbox:
             yield from ("--ro-bind-try", str(resolver.resolve()), str(resolver.resolve()))
         for folder in _python_folders(code):
             yield from ("--ro-bind", folder, folder)
-        for volume in self.volumes:
+        for volume in self._mounted:
             yield from ("--bind" if volume.writable else "--ro-bind", volume.source, volume.target)
         yield from ("--chdir", self.workspace)
 

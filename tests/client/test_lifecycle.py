@@ -383,6 +383,6 @@ def test_openhands_own_runtime_makes_the_same_of_values(local_runtime: LocalRunt
     names = json.dumps([f"VALUE_{number}" for number in range(len(good))])
     show = f"{sys.executable} -c 'import os; print(ascii([os.environ[each] for each in {names}]))'"
     assert output(runtime, show) == ascii([theirs for _, theirs in good])
-    runtime.add_env_vars({"quoted": "it's"})  # now its shell waits for another quote, for ever
-    with pytest.raises(RuntimeError, match="Failed to add env vars"):
-        runtime.add_env_vars({"next": "value"})
+    for value in ("it's", "next"):  # its shell waits for another quote, for ever
+        with pytest.raises(RuntimeError, match="Failed to add env vars"):
+            runtime.add_env_vars({value[:2]: value})

@@ -42,7 +42,8 @@ class Upstream:
         """Start it; importing OpenHands takes some ten seconds."""
         from openhands_ray import wire
         from openhands_ray.worker.actor import CODE
-        from openhands_ray.worker.sandbox import Sandbox, Volume
+        from openhands_ray.worker.sandbox import Sandbox
+        from openhands_ray.worker.volumes import Volume
 
         self._wire = wire
         root = Path(tempfile.mkdtemp(prefix="oracle-"))

@@ -158,10 +158,8 @@ def test_an_actor_that_vanishes_takes_the_session_with_it(own: LocalSession) -> 
 
 def test_a_session_that_cannot_start_leaves_nothing(isolation: str) -> None:
     children = set(psutil.Process().children(recursive=True))
-    volumes = [{"source": "/no/such/folder", "target": "/data", "writable": True}]
-    if isolation == "process":
-        pytest.skip("a plain process has no mounts")
-    with pytest.raises(SessionStartError):
+    volumes = [{"source": "/no/such/folder", "target": "/workspace/data"}]
+    with pytest.raises(SessionStartError, match=f"/no/such/folder .*the node {socket.gethostname()} has no such path"):
         LocalSession(isolation, volumes=volumes)
     assert gone(list(set(psutil.Process().children(recursive=True)) - children), 5)
 

@@ -12,7 +12,8 @@ import pytest
 from support import gone, mentioning
 
 from openhands_ray.worker.actor import CODE
-from openhands_ray.worker.sandbox import Isolation, Sandbox, Volume, executor_environment, sandbox_problem
+from openhands_ray.worker.sandbox import Isolation, Sandbox, executor_environment, sandbox_problem
+from openhands_ray.worker.volumes import Volume
 
 pytestmark = pytest.mark.skipif(sandbox_problem() is not None, reason=str(sandbox_problem()))
 MakeSandbox = Callable[..., Sandbox]
