@@ -1,0 +1,67 @@
+"""What OpenHands does with git in a session: the same as in its own runtime, whose answers are recorded."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from git_work import everything, run, write
+from local_runtimes import local_runtimes
+from support import ROOT
+
+if TYPE_CHECKING:
+    from conftest import MakeRuntime
+
+RECORDED = json.loads((ROOT / "tests/data/git.json").read_text("utf-8"))
+
+
+def test_changes_diffs_scripts_hooks_and_microagents(make_runtime: MakeRuntime) -> None:
+    told: list[tuple[str, str]] = []
+    runtime = make_runtime(status_callback=lambda _, status, text: told.append((status.name, text)))
+    del told[:]
+    assert everything(runtime) == RECORDED
+    setting_up = [("SETTING_UP_WORKSPACE", "Setting up workspace...")] * 2
+    assert told == [*setting_up, *[("SETTING_UP_GIT_HOOKS", "Setting up git hooks...")] * 2]
+    runtime.close()
+
+
+def test_without_a_repository(make_runtime: MakeRuntime) -> None:
+    import asyncio
+
+    from openhands.core.config import OpenHandsConfig
+
+    runtime = make_runtime(config=OpenHandsConfig(init_git_in_empty_workspace=True))
+    runtime.maybe_run_setup_script()
+    runtime.maybe_setup_git_hooks()
+    assert asyncio.run(runtime.clone_or_init_repo(None, None, None)) == ""
+    assert run(runtime, "git rev-parse --show-toplevel; git config --global safe.directory") == "/workspace\n/workspace"
+    run(runtime, "git commit -q --allow-empty -m first")
+    assert runtime.get_workspace_branch() == run(runtime, "git branch --show-current")
+    run(runtime, "mkdir .git/hooks -p; echo 'echo mine' > .git/hooks/pre-commit; mkdir .openhands")
+    write(runtime, "/workspace/.openhands/pre-commit.sh", "echo checked\n")
+    runtime.maybe_setup_git_hooks()
+    assert run(runtime, "cat .git/hooks/pre-commit.local") == "echo mine"
+    assert "checked" in run(runtime, "git commit --allow-empty -m second")
+    run(runtime, "truncate -s 2M large")
+    with pytest.raises(ValueError, match="error_in_git_diff"):
+        runtime.get_git_diff("large", "/workspace")
+    runtime.close()
+
+
+@pytest.mark.long
+@pytest.mark.oracle
+@pytest.mark.timeout(900)
+def test_openhands_own_runtime_does_the_same() -> None:
+    """Its shell loses an answer now and then, so it has three attempts; each behaviour must be seen in one of them."""
+    attempts: list[dict[str, Any]] = []
+    for number in range(3):
+        with local_runtimes() as make:
+            try:
+                attempts.append(everything(make(f"git-{number}")))
+            except (AssertionError, StopIteration) as error:
+                attempts.append({"stopped": str(error)})
+        missing = [key for key in RECORDED if all(each.get(key, ...) != RECORDED[key] for each in attempts)]
+        if not missing:
+            return
+    pytest.fail(f"{missing}: {[{key: each.get(key) for key in missing} for each in attempts]}")
