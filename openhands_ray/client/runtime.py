@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shlex
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -158,6 +159,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             "environment": {},
             "no_change_timeout_s": settings.no_change_timeout_s,
             "kernel": any(isinstance(plugin, JupyterRequirement) for plugin in self.plugins),
+            "vscode": self.vscode_enabled,
         }
         keep = self.config.sandbox.keep_runtime_alive
         try:
@@ -441,8 +443,16 @@ class RayRuntime(Runtime):  # type: ignore[misc]
 
     @property
     def vscode_url(self) -> str | None:
-        """None: a session has no VSCode server."""
-        return None
+        """Where the session's VSCode server is; None where its node has none, or OpenHands' plugin is not asked for."""
+        if not (self.vscode_enabled and self.runtime_initialized):
+            return None
+        with openhands_errors():
+            server = self._live().request("vscode", REQUEST_TIMEOUT_S)
+        if server is None:
+            return None
+        there = self._live().info["host"]
+        host = "localhost" if there == socket.gethostname() else there
+        return f"http://{host}:{server['port']}/?tkn={server['token']}&folder={server['folder']}"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import Any
 import openhands_ray
 from openhands_ray import wire
 from openhands_ray.errors import SessionLostError, SessionStartError
+from openhands_ray.worker import vscode
 from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.mailbox import Mailbox
 from openhands_ray.worker.sandbox import (
@@ -47,7 +48,8 @@ class SessionActor:
         Args:
             spec: ``sid``, ``workspace``, ``isolation`` (``"sandbox"``, ``"process"`` or None for the strongest that
                 works), ``volumes`` (dicts of a ``Volume``'s fields), ``environment`` (of the session,
-                beside its own), ``no_change_timeout_s``, ``kernel``.
+                beside its own), ``no_change_timeout_s``, ``kernel``, ``vscode`` (whether there is to be its server,
+                where the node has one).
 
         Raises:
             SessionStartError: the sandbox or the shell could not be started; nothing is left of it.
@@ -55,7 +57,11 @@ class SessionActor:
         keep_freed_memory()
         isolation = _isolation(spec["isolation"])
         root = Path(tempfile.gettempdir(), f"openhands-ray-{os.getuid()}", "sessions", secrets.token_hex(8))
+        self._vscode = vscode.SERVER if spec.get("vscode") and os.access(vscode.SERVER, os.X_OK) else None
         volumes = [Volume(**each) for each in spec["volumes"]]
+        if self._vscode is not None and isolation == "sandbox":
+            folder = str(Path(self._vscode).parents[1])
+            volumes.append(Volume(folder, folder, writable=False))
         self._sandbox = Sandbox(root, spec["workspace"], isolation, volumes)
         self._action_lock, self._control_lock = threading.Lock(), threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -98,6 +104,7 @@ class SessionActor:
             "environment": environment,
             "no_change_timeout_s": spec["no_change_timeout_s"],
             "kernel": spec["kernel"],
+            "vscode": self._vscode,
         }
         wire.send_frame(self._actions, wire.pack(start))
         answer = wire.unpack(wire.receive_frame(self._actions))
@@ -152,6 +159,7 @@ class SessionActor:
         """Return what this session is: its processes, its walls, and the code that it runs."""
         return {
             "pid": os.getpid(),
+            "host": socket.gethostname(),
             "executor_pid": None if self._process is None else self._process.pid,
             "alive": self._process is not None and self._process.poll() is None,
             "isolation": self._sandbox.isolation,

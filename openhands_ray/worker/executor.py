@@ -32,6 +32,7 @@ from openhands_ray.worker.mcp_servers import Servers
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
 from openhands_ray.worker.transfer import Transfers
+from openhands_ray.worker.vscode import VSCode
 
 #: Seconds that the shell, the kernel and the browser have to end before the whole session is.
 CLOSE_TIMEOUT_S = 2
@@ -47,7 +48,8 @@ class Executor:
 
         Args:
             start: ``workspace`` (its name), ``folder`` (where it is), ``environment``, ``downloads``,
-                ``no_change_timeout_s`` and ``kernel`` (whether to start the kernel in the background).
+                ``no_change_timeout_s``, ``kernel`` (whether to start the kernel in the background) and ``vscode`` (the
+                server to start, or None).
             letters: where what the session sends by itself goes.
 
         Raises:
@@ -63,12 +65,22 @@ class Executor:
         self._transfers = Transfers(self._paths)
         self._servers = Servers(letters, self._environment, self._paths.folder)
         self._freezer = Freezer()
+        self._vscode = self._new_vscode(start.get("vscode"))
         self._browser: Any = None
         if start["kernel"]:
             self._ipython.start_in_background()
 
     def _new_shell(self, cwd: str) -> BashSession:
         return BashSession(cwd, self._environment, no_change_timeout_s=self._no_change_timeout_s)
+
+    def _new_vscode(self, server: str | None) -> VSCode | None:
+        if server is None:
+            return None
+        try:
+            return VSCode(server, self._environment, self._paths.folder)
+        except OSError as error:
+            log.warning("The VSCode server could not be started: %s", error)
+            return None
 
     def answer(self, action: wire.Message) -> wire.Message:
         """Run one action and return what is sent back: its observation, or that the session is paused."""
@@ -141,6 +153,7 @@ class Executor:
             **self._transfers.operations(),
             **self._servers.operations(),
             "add_environment": self._ipython.add_environment,
+            "vscode": lambda: None if self._vscode is None else self._vscode.address(),
             "pause": self._freezer.pause,
             "resume": self._freezer.resume,
         }

@@ -107,6 +107,23 @@ def test_what_a_runtime_says_of_itself(runtime: Any) -> None:
     runtime.check_if_alive()
 
 
+def test_the_address_of_a_vscode_server(make_runtime: MakeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    from openhands_ray.worker import vscode
+
+    runtime = make_runtime(headless_mode=False)
+    assert runtime.vscode_enabled
+    if not os.path.exists(vscode.SERVER):
+        assert runtime.vscode_url is None
+        assert runtime.list_files() == []
+    server = {"port": 4321, "token": "t0", "folder": "/workspace"}
+    monkeypatch.setattr(runtime._session, "request", lambda *_, **__: server)
+    assert runtime.vscode_url == "http://localhost:4321/?tkn=t0&folder=/workspace"
+    runtime._session.info["host"] = "node-7"
+    assert runtime.vscode_url == "http://node-7:4321/?tkn=t0&folder=/workspace"
+    monkeypatch.undo()
+    runtime.close()
+
+
 def test_environment_variables_in_shell_and_kernel_alike(runtime: Any) -> None:
     assert output(runtime, "echo $BOTH") == "startup"
     names = ("STARTUP", "FROM_OUTSIDE", "CALLER")

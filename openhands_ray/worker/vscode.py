@@ -1,0 +1,82 @@
+"""The VSCode server of a session, where its node has one."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+#: Where OpenHands' images have the server.
+SERVER = "/openhands/.openvscode-server/bin/openvscode-server"
+
+#: Seconds that the server may take until it says where it listens.
+START_TIMEOUT_S = 10
+
+#: What OpenHands' plugin writes into the workspace.
+SETTINGS = {
+    "workbench.colorTheme": "Default Dark Modern",
+    "workbench.startupEditor": "none",
+    "chat.commandCenter.enabled": False,
+}
+
+
+class VSCode:
+    """One server process, which lives as long as the session."""
+
+    def __init__(self, server: str, environment: Mapping[str, str], folder: str) -> None:
+        """Start it, and do not wait for it.
+
+        Raises:
+            OSError: it cannot be run.
+        """
+        self._folder = folder
+        self._token = secrets.token_urlsafe(24)
+        self._port = _free_port()
+        self._answered = threading.Event()
+        _write_settings(Path(folder, ".vscode"))
+        self._process = subprocess.Popen(
+            [
+                *(server, "--host", "0.0.0.0", "--port", str(self._port)),
+                *("--connection-token", self._token, "--disable-workspace-trust"),
+            ],
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        threading.Thread(target=self._listen, name="vscode", daemon=True).start()
+
+    def address(self) -> dict[str, Any] | None:
+        """Return ``port``, ``token`` and ``folder`` when the server is there, or None when it is not, or has ended."""
+        if not self._answered.wait(START_TIMEOUT_S) or self._process.poll() is not None:
+            return None
+        return {"port": self._port, "token": self._token, "folder": self._folder}
+
+    def _listen(self) -> None:
+        """Take what it prints: the line that says where it listens, and all others, so that it never waits."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if b" at " in line:
+                self._answered.set()
+        self._process.wait()
+        self._answered.set()
+
+
+def _free_port() -> int:
+    with socket.create_server(("", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+def _write_settings(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.json"
+    path.write_text(json.dumps(SETTINGS, indent=4) + "\n", encoding="utf-8")
+    os.chmod(path, 0o666)
