@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 FILES = {
@@ -44,11 +45,36 @@ def write(runtime: Any, path: str, content: str) -> None:
     assert runtime.run_action(FileWriteAction(path, content)).observation == "write"
 
 
+def diff(runtime: Any, name: str, folder: str) -> Any:
+    """Return the two sides of a file; with the same care."""
+    for _ in range(3):
+        with contextlib.suppress(ValueError):
+            return runtime.get_git_diff(name, folder)
+    return runtime.get_git_diff(name, folder)
+
+
 def everything(runtime: Any) -> dict[str, Any]:
     """Return all that git and OpenHands made of a repository with ``FILES``."""
-    root = str(runtime.workspace_root)
-    home = show(runtime, "echo ~")
-    seen: dict[str, Any] = {"without a repository": changes(runtime, root)}
+    seen, stopped = seen_until(runtime)
+    if stopped is not None:
+        raise stopped
+    return seen
+
+
+def seen_until(runtime: Any) -> tuple[dict[str, Any], Exception | None]:
+    """Return the same as far as it came, and what stopped it."""
+    seen: dict[str, Any] = {}
+    root, home = str(runtime.workspace_root), show(runtime, "echo ~")
+    stopped = None
+    try:
+        _work(runtime, root, home, seen)
+    except Exception as error:
+        stopped = error
+    return {name: _without(each, root, home) for name, each in seen.items()}, stopped
+
+
+def _work(runtime: Any, root: str, home: str, seen: dict[str, Any]) -> None:
+    seen["without a repository"] = changes(runtime, root)
     seen["no branch"] = runtime.get_workspace_branch()
     _publish(runtime, f"{home}/remote/project", FILES)
     _publish(runtime, f"{home}/remote/.openhands", {"microagents/org.md": "---\nname: org\ntype: repo\n---\nOf all.\n"})
@@ -72,15 +98,13 @@ def everything(runtime: Any) -> dict[str, Any]:
     run(runtime, "rm gone; git mv old renamed; git commit -qm 'Change it' kept; cat checked")
     seen["changes"] = changes(runtime, repository)
     seen["changes seen from above"] = changes(runtime, root)
-    seen["diffs"] = {name: runtime.get_git_diff(name, repository) for name in ("kept", "new", "ünï")}
+    seen["diffs"] = {name: diff(runtime, name, repository) for name in ("kept", "new", "ünï")}
     seen["diff of what is gone"] = _raised(lambda: runtime.get_git_diff("gone", repository))
     runtime.maybe_setup_git_hooks()
     seen["hook"] = show(runtime, "cat .git/hooks/pre-commit; ls .git/hooks | grep -v sample")
     seen["microagents"] = _microagents(runtime, None)
     seen["microagents of the repository"] = _microagents(runtime, "owner/project")
     seen["what is left"] = show(runtime, f"ls -A {root}")
-    plain: dict[str, Any] = _without(seen, root, home)
-    return plain
 
 
 def _publish(runtime: Any, path: str, files: dict[str, str]) -> None:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from local_runtimes import local_runtimes
+from local_runtime import ask
 from support import below, gone, run_python
 
 from openhands_ray.config import Settings
+from openhands_ray.worker.sandbox import sandbox_problem
 
 if TYPE_CHECKING:
     from conftest import MakeRuntime
 
-LocalRuntimes = Callable[..., Any]
+needs_sandbox = pytest.mark.skipif(sandbox_problem() is not None, reason=str(sandbox_problem()))
 
 #: Another process on the same cluster, without OpenHands: what the shell of a session says to it, and its end.
 OTHER = """
@@ -75,12 +76,6 @@ def processes(runtime: Any) -> list[psutil.Process]:
 
 def telling(told: list[tuple[str, str]]) -> Callable[[str, Any, str], None]:
     return lambda level, status, _: told.append((level, status.name))
-
-
-@pytest.fixture
-def local_runtime() -> Iterator[LocalRuntimes]:
-    with local_runtimes() as make:
-        yield make
 
 
 @pytest.fixture(scope="module")
@@ -257,9 +252,9 @@ def test_a_session_whose_process_was_killed_is_replaced(make_runtime: MakeRuntim
     for process in found:
         process.kill()
     assert gone(found)
-    for ask in (first.check_if_alive, lambda: make_runtime("killed", attach_to_existing=True)):
+    for each in (first.check_if_alive, lambda: make_runtime("killed", attach_to_existing=True)):
         with pytest.raises(AgentRuntimeDisconnectedError):
-            ask()
+            each()
     second = make_runtime("killed")
     assert output(second, "echo ${v-unset}") == "unset"
     second.close()
@@ -330,9 +325,9 @@ def test_pause_and_resume(make_runtime: MakeRuntime, tmp_path: Path) -> None:
     runtime.pause()
     (executor,) = [each for each in processes(runtime) if each.cmdline()[1:2] == ["-I"]][-1:]
     assert {each.status() for each in executor.children(recursive=True)} == {psutil.STATUS_STOPPED}
-    for ask in (lambda: run(runtime, "touch /workspace/ran"), lambda: cell(runtime, "v")):
+    for each in (lambda: run(runtime, "touch /workspace/ran"), lambda: cell(runtime, "v")):
         with pytest.raises(AgentRuntimeNotReadyError, match="is paused"):
-            ask()
+            each()
     assert runtime.list_files() == []
     runtime.resume()
     assert psutil.STATUS_STOPPED not in {each.status() for each in executor.children(recursive=True)}
@@ -374,32 +369,23 @@ def test_the_end_of_the_interpreter_ends_the_session() -> None:
 
 @pytest.mark.long
 @pytest.mark.oracle
-def test_openhands_own_runtime_tells_the_same(local_runtime: LocalRuntimes) -> None:
-    told: list[tuple[str, str]] = []
-    runtime = local_runtime("told", status_callback=telling(told))
-    assert told == STATUSES["new"]
-    del told[:]
-    output(runtime, "v=7")
-    attached = local_runtime("told", attach_to_existing=True, status_callback=telling(told))
-    second = local_runtime("told", env_vars={"LATER": "set"})
-    assert output(second, "echo $v $LATER") == "7 set"
-    assert told == STATUSES["attached"]
-    attached.close()
-    runtime.close()
-    assert told == STATUSES["attached"]
+@needs_sandbox
+@pytest.mark.timeout(500)
+def test_openhands_own_runtime_tells_the_same() -> None:
+    theirs = ask("status")
+    assert {key: list(map(tuple, theirs[key])) for key in STATUSES} == STATUSES
+    assert theirs["shared"] == "7 set"
 
 
 @pytest.mark.long
 @pytest.mark.oracle
-def test_openhands_own_runtime_makes_the_same_of_values(local_runtime: LocalRuntimes) -> None:
-    runtime = local_runtime("values")
-    good = [(value, theirs) for value, theirs in VALUES if "'" not in value and "#" not in value and "$" not in value]
-    runtime.add_env_vars({f"value_{number}": value for number, (value, _) in enumerate(good)})
-    for _ in range(2):  # its first answers depend on how fast tmux cleared the screen
-        run(runtime, "true")
-    names = json.dumps([f"VALUE_{number}" for number in range(len(good))])
+@needs_sandbox
+@pytest.mark.timeout(500)
+def test_openhands_own_runtime_makes_the_same_of_values() -> None:
+    good = [(value, theirs) for value, theirs in VALUES if not set(value) & set("'#$")]
+    given = {f"value_{number}": value for number, (value, _) in enumerate(good)}
+    names = json.dumps([name.upper() for name in given])
     show = f"{sys.executable} -c 'import os; print(ascii([os.environ[each] for each in {names}]))'"
-    assert output(runtime, show) == ascii([theirs for _, theirs in good])
-    for value in ("it's", "next"):  # its shell waits for another quote, for ever
-        with pytest.raises(RuntimeError, match="Failed to add env vars"):
-            runtime.add_env_vars({value[:2]: value})
+    theirs = ask("values", given, show, ["it's", "plain"])
+    assert theirs["shown"] == ascii([theirs for _, theirs in good])
+    assert theirs["failed"] == ["it's", "plain"]  # its shell waits for another quote, and answers nothing any more
