@@ -12,6 +12,7 @@ import re
 import socket
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Action = dict[str, Any]
@@ -110,10 +111,12 @@ def _plain(value: Any) -> Any:
 
 # What is this machine's or this run's in a text, and what stands for it.
 _NAMES = [
+    (rf"{re.escape(str(Path.home()))}/\.python\b", "<python>"),  # the session's own, above the node's
     (re.escape(sys.prefix), "<python>"),
     (re.escape(sys.base_prefix), "<base python>"),
     (rf"\b{re.escape(socket.gethostname())}\b", "<host>"),
     (r"python3\.\d+", "python3.x"),
+    (r"\bipykernel_\d+\b", "ipykernel_<pid>"),
     (r"0x[0-9a-f]{8,}", "<address>"),
 ]
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -104,6 +106,7 @@ class _Session:
         from openhands.runtime.action_execution_server import ActionExecutor
         from openhands.runtime.plugins import ALL_PLUGINS
 
+        _let_output_win()
         self._end()
         for name, content in files.items():
             path = Path("/workspace", name)
@@ -142,6 +145,61 @@ class _Session:
         except Exception as error:  # OpenHands' server answers it with "Internal server error", and the client raises
             return {"raised": f"{type(error).__name__}: {error}"}
         return answer
+
+
+def _let_output_win() -> None:
+    """Have what ends a cell come after all that belongs to it.
+
+    The output and the answer come from two sockets, in either order, and OpenHands stops reading at the answer: what a
+    cell printed is lost now and then. And the kernel drops a cell that comes too soon after an error, which OpenHands
+    takes for one without output. A recording is of the times when neither happens.
+    """
+    from openhands.runtime.plugins.jupyter import execute_server
+    from tornado.websocket import websocket_connect
+
+    async def connect(request: Any) -> Any:
+        channel: Any = await websocket_connect(request)
+        channel.read_message = _end_last(channel.read_message)
+        channel.write_message = _without_dropping(channel.write_message)
+        return channel
+
+    execute_server.websocket_connect = connect
+
+
+def _end_last(read: Callable[[], Awaitable[str | None]]) -> Callable[[], Awaitable[str | None]]:
+    """Return ``read`` with each answer or error held back until the kernel says that it is idle after that cell."""
+    ends: dict[str, tuple[str, str]] = {}
+    idle: set[str] = set()
+
+    async def read_message() -> str | None:
+        while True:
+            text = await read()
+            if text is None:
+                return None
+            message = json.loads(text)
+            kind, cell = message["msg_type"], message["parent_header"].get("msg_id")
+            if kind in ("error", "execute_reply"):
+                if kind == "error" or cell not in ends:
+                    ends[cell] = kind, text
+            elif message["content"].get("execution_state") == "idle":
+                idle.add(cell)
+            elif ends.get(cell, ("", ""))[0] != "error":
+                return text
+            if cell in ends and cell in idle:
+                return ends.pop(cell)[1]
+
+    return read_message
+
+
+def _without_dropping(write: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
+    """Return ``write`` with the kernel told to run what comes after an error."""
+
+    async def write_message(text: str) -> None:
+        message = json.loads(text)
+        message["content"]["stop_on_error"] = False
+        await write(json.dumps(message))
+
+    return write_message
 
 
 def _empty(folder: Path) -> None:
