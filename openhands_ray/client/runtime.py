@@ -47,7 +47,7 @@ from openhands.events.serialization.action import ACTION_TYPE_TO_CLASS
 from openhands.integrations.provider import PROVIDER_TOKEN_TYPE
 from openhands.llm.llm_registry import LLMRegistry
 from openhands.runtime.base import Runtime
-from openhands.runtime.plugins import JupyterRequirement, PluginRequirement
+from openhands.runtime.plugins import AgentSkillsRequirement, JupyterRequirement, PluginRequirement
 from openhands.runtime.runtime_status import RuntimeStatus
 from openhands.runtime.utils.system_stats import update_last_execution_time
 from openhands.utils.async_utils import call_sync_from_async
@@ -160,6 +160,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             "no_change_timeout_s": settings.no_change_timeout_s,
             "kernel": any(isinstance(plugin, JupyterRequirement) for plugin in self.plugins),
             "vscode": self.vscode_enabled,
+            "skills": any(isinstance(plugin, AgentSkillsRequirement) for plugin in self.plugins),
         }
         keep = self.config.sandbox.keep_runtime_alive
         try:

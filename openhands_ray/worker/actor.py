@@ -48,8 +48,8 @@ class SessionActor:
         Args:
             spec: ``sid``, ``workspace``, ``isolation`` (``"sandbox"``, ``"process"`` or None for the strongest that
                 works), ``volumes`` (dicts of a ``Volume``'s fields), ``environment`` (of the session,
-                beside its own), ``no_change_timeout_s``, ``kernel``, ``vscode`` (whether there is to be its server,
-                where the node has one).
+                beside its own), ``no_change_timeout_s``, ``kernel`` and ``skills`` (the plugins of these names),
+                ``vscode`` (whether there is to be its server, where the node has one).
 
         Raises:
             SessionStartError: the sandbox or the shell could not be started; nothing is left of it.
@@ -104,6 +104,7 @@ class SessionActor:
             "environment": environment,
             "no_change_timeout_s": spec["no_change_timeout_s"],
             "kernel": spec["kernel"],
+            "skills": spec.get("skills", False),
             "vscode": self._vscode,
         }
         wire.send_frame(self._actions, wire.pack(start))

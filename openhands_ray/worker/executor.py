@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import psutil
 
 from openhands_ray import wire
-from openhands_ray.worker import observations
+from openhands_ray.worker import interpreter, observations
 from openhands_ray.worker.bash import BashSession, ShellError
 from openhands_ray.worker.editor import Editor
 from openhands_ray.worker.files import Files
@@ -48,8 +48,8 @@ class Executor:
 
         Args:
             start: ``workspace`` (its name), ``folder`` (where it is), ``environment``, ``downloads``,
-                ``no_change_timeout_s``, ``kernel`` (whether to start the kernel in the background) and ``vscode`` (the
-                server to start, or None).
+                ``no_change_timeout_s``, ``kernel`` (whether cells can be run; it starts in the background), ``skills``
+                (whether with OpenHands' AgentSkills) and ``vscode`` (the server to start, or None).
             letters: where what the session sends by itself goes.
 
         Raises:
@@ -61,13 +61,16 @@ class Executor:
         self._shell = self._new_shell(self._paths.folder)
         self._editor = Editor(self._paths)
         self._files = Files(self._paths, self._editor)
-        self._ipython = IPython(self._environment, self._paths.folder)
+        interpreter.create(self._environment["HOME"])
+        self._ipython: IPython | None = None
         self._transfers = Transfers(self._paths)
         self._servers = Servers(letters, self._environment, self._paths.folder)
         self._freezer = Freezer()
         self._vscode = self._new_vscode(start.get("vscode"))
         self._browser: Any = None
         if start["kernel"]:
+            with_skills = start.get("skills", False)
+            self._ipython = IPython(self._environment, self._paths.folder, with_skills=with_skills)
             self._ipython.start_in_background()
 
     def _new_shell(self, cwd: str) -> BashSession:
@@ -112,6 +115,8 @@ class Executor:
             shell.close()
 
     def run_ipython(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
+        if self._ipython is None:
+            return observations.error("JupyterRequirement not found. Unable to run IPython action.")
         return self._ipython.execute(args, self._shell.cwd, timeout_s)
 
     def read(self, args: dict[str, Any], timeout_s: float | None) -> Observation:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from openhands_ray.worker import interpreter
 from openhands_ray.worker.volumes import Volume, link, prepared
 
 Isolation = Literal["sandbox", "process"]
@@ -91,7 +92,7 @@ class Sandbox:
         """Return the whole environment of a session: nothing of the node's, which may hold secrets."""
         system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         environment = {
-            "PATH": f"{Path(sys.prefix, 'bin')}:{system}",
+            "PATH": f"{Path(interpreter.program(self.home)).parent}:{Path(sys.prefix, 'bin')}:{system}",
             "HOME": self.home,
             "USER": getpass.getuser(),
             "LOGNAME": getpass.getuser(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,14 @@ from support import SECRET, LocalSession, below, gone
 from openhands_ray import __version__, wire
 from openhands_ray.errors import SessionLostError, SessionStartError
 from openhands_ray.worker.actor import SessionActor
+
+
+@pytest.fixture(scope="module")
+def session(isolation: str) -> Iterator[LocalSession]:
+    """A session with a kernel."""
+    session = LocalSession(isolation, kernel=True)
+    yield session
+    session.close()
 
 
 @pytest.fixture
@@ -118,7 +127,8 @@ def test_a_request_does_not_wait_behind_an_action(own: LocalSession) -> None:
             running.result(20)
 
 
-def test_close_leaves_nothing(own: LocalSession) -> None:
+def test_close_leaves_nothing(isolation: str) -> None:
+    own = LocalSession(isolation, kernel=True)
     own.run("(setsid sleep 1000 &) ; nohup setsid sleep 1001 & disown; trap '' TERM HUP")
     own.act("run_ipython", code="import subprocess; p = subprocess.Popen(['sleep', '1002'])")
     own.run("mkdir -m 0 /workspace/locked ~/locked")
