@@ -157,7 +157,7 @@ class Executor:
             "list": self._files.list,
             **self._transfers.operations(),
             **self._servers.operations(),
-            "add_environment": self._ipython.add_environment,
+            "add_environment": self._add_environment,
             "vscode": lambda: None if self._vscode is None else self._vscode.address(),
             "pause": self._freezer.pause,
             "resume": self._freezer.resume,
@@ -166,6 +166,11 @@ class Executor:
         if method is None:
             raise ValueError(f"There is no request {operation!r}.")
         return method(**args)
+
+    def _add_environment(self, environment: dict[str, str]) -> None:
+        """Set variables in the kernel, where there is one."""
+        if self._ipython is not None:
+            self._ipython.add_environment(environment)
 
     def close(self) -> None:
         """End every process that the session started, however it detached itself."""
