@@ -44,7 +44,7 @@ def open_file(path: str) -> io.BufferedReader:
     return os.fdopen(_open(path, os.O_RDONLY), "rb")
 
 
-def replace(path: str, *blocks: bytes, mode: int | None = None) -> None:
+def replace(path: str, *blocks: bytes | memoryview, mode: int | None = None) -> None:
     """Make ``blocks``, one after the other, the contents of a file, which is created if it is not there.
 
     Args:
@@ -64,7 +64,7 @@ def replace_from(path: str, source: IO[bytes]) -> None:
     _replace(path, blocks, os.fstat(source.fileno()).st_size, None)
 
 
-def _replace(path: str, blocks: Iterable[bytes], size: int, mode: int | None) -> None:
+def _replace(path: str, blocks: Iterable[bytes | memoryview], size: int, mode: int | None) -> None:
     try:
         fd = _open(path, os.O_WRONLY)
     except FileNotFoundError:
@@ -76,7 +76,7 @@ def _replace(path: str, blocks: Iterable[bytes], size: int, mode: int | None) ->
         os.close(fd)
 
 
-def _fill(fd: int, blocks: Iterable[bytes], size: int) -> None:
+def _fill(fd: int, blocks: Iterable[bytes | memoryview], size: int) -> None:
     before = os.fstat(fd)
     if before.st_size:
         _reserve(fd, size)
@@ -130,7 +130,7 @@ def _check(found: os.stat_result, path: str) -> None:
         raise NotAFileError(f"{path} is a pipe, a socket or a device, which cannot be read or edited as a file")
 
 
-def _create(path: str, blocks: Iterable[bytes], size: int, mode: int | None) -> None:
+def _create(path: str, blocks: Iterable[bytes | memoryview], size: int, mode: int | None) -> None:
     # Without O_EXCL: the path may be a link to a file that is not there yet.
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:

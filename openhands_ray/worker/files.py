@@ -146,19 +146,32 @@ def _lines(file: TextIO, start: int, end: int) -> str:
     return "".join(islice(file, begin, max(begin + 1, min(max(end, 0), count))))
 
 
-def _with_lines(path: str, content: bytes, start: int, end: int) -> list[bytes]:
+def _with_lines(path: str, content: bytes, start: int, end: int) -> list[bytes | memoryview]:
     """Return what is in a file, with ``content`` in place of lines ``start`` to ``end`` (from 0; 0 and -1: of all)."""
-    new = [content, b"\n"]
+    new: list[bytes | memoryview] = [content, b"\n"]
     with open_file(path) as file:
         if start == 0 and end == -1:
             _check_utf8(file)
             return new
         old = file.read()
     _check_utf8(io.BytesIO(old))
-    lines = io.BytesIO(old.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).readlines()
-    before = [] if start == 0 else lines[:start]
-    after = [] if end == -1 else lines[end:]
-    return [b"".join(before), *new, b"".join(after)]
+    if b"\r" in old:
+        old = old.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    count = old.count(b"\n") + (not old.endswith(b"\n") and old != b"")
+    before = 0 if start == 0 else slice(start).indices(count)[1]
+    after = count if end == -1 else slice(end, None).indices(count)[0]
+    parts = memoryview(old)  # no list of lines, which takes several times the memory
+    return [parts[: _offset(old, before)], *new, parts[_offset(old, after) :]]
+
+
+def _offset(data: bytes, line: int) -> int:
+    """Return where a line (from 0) begins; the one after the last begins at the end."""
+    offset = 0
+    for _ in range(line):
+        offset = data.find(b"\n", offset) + 1
+        if not offset:
+            return len(data)
+    return offset
 
 
 def _check_utf8(file: io.BufferedIOBase) -> None:

@@ -101,13 +101,19 @@ def test_copies_of_a_gigabyte(runtime: Any, large: Path) -> None:
 
 
 def test_lines_of_a_gigabyte(runtime: Any) -> None:
-    from openhands.events.action import FileReadAction
+    from openhands.events.action import FileReadAction, FileWriteAction
 
     output(runtime, "seq -f %063.0f 0 16777215 > /workspace/lines")
     with peaks(runtime) as found:
         content = runtime.run_action(FileReadAction("/workspace/lines", start=10_000_000, end=10_000_002)).content
     assert content == f"{10_000_000:063}\n{10_000_001:063}\n"
     assert max(found.values()) < 100, found
+    with peaks(runtime) as found:
+        runtime.run_action(FileWriteAction("/workspace/lines", "new", start=10_000_000, end=10_000_001))
+    assert output(runtime, "sed -n '10000000,10000002p;10000002q' /workspace/lines | sed 's/^0*//'") == (
+        "9999999\nnew\n10000001"
+    )
+    assert max(found.values()) < 1.2 * SIZE_MB, found
     output(runtime, "rm /workspace/lines")
 
 
