@@ -12,7 +12,7 @@ import re
 from openhands_ray.worker.contents import NotAFileError, open_file
 
 #: Bytes of a file that decide whether it is text. From binaryornot, which OpenHands asks.
-_BINARY_SAMPLE_BYTES = 1024
+BINARY_SAMPLE_BYTES = 1024
 
 #: Bytes at the beginning of a file that decide its encoding. From OpenHands' editor.
 SAMPLE_BYTES = 1024 * 1024
@@ -40,11 +40,16 @@ def is_binary(path: str) -> bool:
         return True
     try:
         with open_file(path) as file:
-            sample = file.read(_BINARY_SAMPLE_BYTES)
+            sample = file.read(BINARY_SAMPLE_BYTES)
     except NotAFileError:
         raise
     except OSError:
         return False
+    return looks_binary(sample)
+
+
+def looks_binary(sample: bytes) -> bool:
+    """Return whether the first ``BINARY_SAMPLE_BYTES`` of a file look like anything but text."""
     if _PLAIN_TEXT.match(sample):
         return False
     from binaryornot.helpers import is_binary_string

@@ -16,7 +16,7 @@ from openhands_ray.worker import observations
 from openhands_ray.worker.arguments import text_argument
 from openhands_ray.worker.contents import NotAFileError, open_file, replace
 from openhands_ray.worker.editor import Editor
-from openhands_ray.worker.encoding import is_binary
+from openhands_ray.worker.encoding import BINARY_SAMPLE_BYTES, is_binary, looks_binary
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
 
@@ -49,14 +49,15 @@ class Files:
             OSError, TypeError, ValueError: it failed in a way for which OpenHands has no words.
         """
         path = text_argument(args, "path")
-        shown = str(Path(cwd, path))
+        shown = _resolved(cwd, path)
         try:
-            if self._is_binary(path):
+            editor = args.get("impl_source") == "oh_aci"
+            if (editor or path != shown) and self._is_binary(path):
                 return observations.error("ERROR_BINARY_FILE")
-            if args.get("impl_source") == "oh_aci":
+            if editor:
                 content, _ = self._editor.run("view", path, view_range=args.get("view_range"))
                 return observations.read(content, path, "oh_aci")
-            return self._read_default(self._paths.real(shown), shown, args)
+            return self._read_default(self._paths.real(shown), shown, args, path == shown)
         except FileNotFoundError:
             return observations.error(f"File not found: {shown}. Your current working directory is {cwd}.")
         except IsADirectoryError:
@@ -70,16 +71,26 @@ class Files:
         """Ask of the path as it was given, from the folder of OpenHands' server, where no file of the agent's is."""
         return is_binary(self._paths.real(path)) if os.path.isabs(path) else path.endswith(".pyc")
 
-    def _read_default(self, real: str, shown: str, args: Mapping[str, Any]) -> Observation:
+    def _read_default(self, real: str, shown: str, args: Mapping[str, Any], may_be_binary: bool) -> Observation:
+        if may_be_binary and real.endswith(".pyc"):
+            return observations.error("ERROR_BINARY_FILE")
+        with open_file(real) as file:
+            if may_be_binary and looks_binary(file.read(BINARY_SAMPLE_BYTES)):
+                return observations.error("ERROR_BINARY_FILE")
+            file.seek(0)
+            return observations.read(self._contents(file, shown, args), shown)
+
+    def _contents(self, file: io.BufferedReader, shown: str, args: Mapping[str, Any]) -> str:
         for suffixes, default_type in _MEDIA.items():
             if shown.lower().endswith(suffixes):
                 known = None if suffixes is _PDF else mimetypes.guess_type(shown)[0]
-                return observations.read(_data_url(real, known or default_type), shown)
+                return f"data:{known or default_type};base64,{base64.b64encode(file.read()).decode('ascii')}"
         start, end = args.get("start", 0), args.get("end", -1)
-        with open_file(real) as file:
-            if start == 0 and end == -1:
-                return observations.read(_text(file.read()), shown)
-            return observations.read(_lines(io.TextIOWrapper(file, encoding="utf-8"), start, end), shown)
+        if start == 0 and end == -1:
+            return _text(file.read())
+        small = os.fstat(file.fileno()).st_size < _BLOCK_BYTES
+        lines = io.StringIO(_text(file.read())) if small else io.TextIOWrapper(file, encoding="utf-8")
+        return _lines(lines, start, end)
 
     def write(self, args: Mapping[str, Any], cwd: str) -> Observation:
         """Answer a ``write`` action: a whole new file, or lines ``start`` to ``end`` of one that is there.
@@ -87,7 +98,7 @@ class Files:
         Raises:
             OSError, TypeError, ValueError: it failed in a way for which OpenHands has no words; the file is as it was.
         """
-        shown = str(Path(cwd, text_argument(args, "path")))
+        shown = _resolved(cwd, text_argument(args, "path"))
         real = self._paths.real(shown)
         content = text_argument(args, "content").encode()
         if not os.path.exists(os.path.dirname(real)):
@@ -122,9 +133,11 @@ class Files:
         return folders + sorted((name for name, is_dir in entries if not is_dir), key=str.lower)
 
 
-def _data_url(path: str, kind: str) -> str:
-    with open_file(path) as file:
-        return f"data:{kind};base64,{base64.b64encode(file.read()).decode('ascii')}"
+def _resolved(cwd: str, path: str) -> str:
+    """Return what ``Path`` makes of a path, which it is asked for only where that may be something else."""
+    joined = os.path.join(cwd, path)
+    plain = "//" not in joined and "/." not in joined and not joined.endswith("/")
+    return joined if plain else str(Path(joined))
 
 
 def _text(data: bytes) -> str:

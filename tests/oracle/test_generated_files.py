@@ -174,6 +174,8 @@ _PATHS = [
     "x/y",
     "link",
     "a.pyc",
+    "no.pyc",
+    "x/",
     "a.pdf",
     "",
     ".",
