@@ -32,6 +32,7 @@ from openhands_ray.worker.mcp_servers import Servers
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
 from openhands_ray.worker.transfer import Transfers
+from openhands_ray.worker.viewer import FileViewer
 from openhands_ray.worker.vscode import VSCode
 
 #: Seconds that the shell, the kernel and the browser have to end before the whole session is.
@@ -68,6 +69,7 @@ class Executor:
         self._freezer = Freezer()
         self._vscode = self._new_vscode(start.get("vscode"))
         self._browser: Any = None
+        self._viewer = FileViewer(self._paths, os.path.join(self._environment.get("TMPDIR", "/tmp"), "oh-server-url"))
         if start["kernel"]:
             with_skills = start.get("skills", False)
             self._ipython = IPython(self._environment, self._paths.folder, with_skills=with_skills)

@@ -50,8 +50,9 @@ def test_it_serves_and_ends_with_its_sockets(folder: Path) -> None:
     assert program.answer == {"ready": program.process.pid}
     answer = program.ask({"action": "run", "args": {"command": "echo 1"}, "timeout": 10})
     assert answer["observation"]["content"] == "1"
-    # Its home is the workspace, too.
-    assert program.ask({"operation": "list", "args": {"path": None}}, control=True) == {"result": [".python/"]}
+    listed = program.ask({"operation": "list", "args": {"path": None}}, control=True)
+    # This program's workspace is its home and its folder for temporary files, too.
+    assert listed == {"result": [".python/", "oh-server-url"]}
     assert program.close() == 0
 
 
