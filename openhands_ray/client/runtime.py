@@ -80,6 +80,9 @@ REQUEST_TIMEOUT_S = 30
 #: Seconds for the answer that the session is there. From OpenHands' ActionExecutionClient.
 ALIVE_TIMEOUT_S = 5
 
+#: OpenHands' answer where there is no browser.
+NO_BROWSER = "Browser functionality is not supported or disabled."
+
 StatusCallback = Callable[[str, RuntimeStatus, str], None]
 
 log = logging.getLogger(__name__)
@@ -135,9 +138,10 @@ class RayRuntime(Runtime):  # type: ignore[misc]
 
         Raises:
             AgentRuntimeDisconnectedError: there is none, and this runtime is only to attach.
-            AgentRuntimeError: no session could be started.
+            AgentRuntimeError: no session could be started, or an evaluation in BrowserGym is asked for.
         """
         self.set_runtime_status(RuntimeStatus.STARTING_RUNTIME)
+        self._refuse_evaluation()
         with openhands_errors():
             self._session = await call_sync_from_async(self._open)
         self._closed = False
@@ -147,6 +151,13 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             await call_sync_from_async(self.setup_initial_env)
             self.set_runtime_status(RuntimeStatus.READY)
         self._runtime_initialized = True
+
+    def _refuse_evaluation(self) -> None:
+        if environment := self.config.sandbox.browsergym_eval_env:
+            raise AgentRuntimeError(
+                f"browsergym_eval_env = {environment!r}: a session's browser has no environment of BrowserGym, so it "
+                "knows no goals and no rewards. Nothing was started. Leave it unset, or use another runtime."
+            )
 
     def _open(self) -> Session:
         settings = self.settings or Settings.from_environment()
@@ -320,6 +331,8 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             return ErrorObservation(text, error_id="AGENT_ERROR$BAD_ACTION")
         if state == ActionConfirmationStatus.REJECTED:
             return UserRejectObservation("Action has been rejected by the user! Waiting for further user input.")
+        if isinstance(action, BrowseURLAction | BrowseInteractiveAction) and not self.config.enable_browser:
+            return ErrorObservation(NO_BROWSER)
         return None
 
     def _send(self, action: Action) -> Observation:

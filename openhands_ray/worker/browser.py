@@ -9,13 +9,16 @@ Where it differs from OpenHands 1.6, and why:
 - It waits for the page (load, requests, timers, two frames) instead of for 1.5 s; 1.5 s is the most it waits.
 - `browse` takes `file:`, `data:` and `about:` addresses and the paths of files that exist; upstream puts its working
   folder before anything that does not start with "http", which no browser can open.
-- A screenshot keeps the PNG that Chromium encoded (upstream decodes it and encodes it again); the pixels are equal.
-- A download that an action began is whole before it is copied; upstream copies what is there after 1.5 s.
-- Files of downloads are numbered and reported oldest first; upstream takes them in the folder's order.
+- An action that fails is answered with its error; upstream raises until something has been downloaded, since it lists
+  a folder that is not there yet.
 - A browser that died or hung is replaced and the agent is told; upstream times out (120 s) on every later action.
+
+What an agent can see only of a race or an accident:
+
 - A navigation that gets no answer, such as a clicked link's, is stopped at its timeout and reported as an error;
   upstream hangs, since Chromium holds scripts back until the answer comes.
-- A download is copied into the session's workspace, wherever that is; upstream always says `/workspace`.
+- A download that an action began is whole before it is copied; upstream copies what is there after 1.5 s.
+- Files of downloads are numbered and reported oldest first; upstream takes them in the folder's order.
 - Each page is converted to text afresh; upstream's one converter carries unfinished markup over to the next page.
 """
 
@@ -36,6 +39,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from openhands_ray.worker import observations
+
 if TYPE_CHECKING:
     from openhands_ray.worker.chromium import Chromium, Snapshot
 
@@ -50,6 +55,9 @@ ACTION_TIMEOUT_S = 120.0
 
 CLOSE_TIMEOUT_S = 5.0
 """Seconds that Chromium has to end by itself before it is killed."""
+
+NO_BROWSER = "Browser functionality is not supported or disabled."
+"""OpenHands' answer where its browser did not start."""
 
 LOST_BEFORE = (
     "The browser had stopped since the last action, so this action was not run. A new browser is ready with one blank "
@@ -82,6 +90,10 @@ NO_PAGE: dict[str, Any] = {
     "filter_visible_only": False,
 }
 """The fields of an observation that has no page: OpenHands' defaults."""
+
+
+class BrowserUnavailable(RuntimeError):
+    """There is no Chromium that starts here; the text says what to install."""
 
 
 class Browser:
@@ -134,11 +146,14 @@ class Browser:
         """Run one action with OpenHands' `args` of it, and return the dict of its observation.
 
         What goes wrong on a page, or with the browser, is an observation too. Raises ValueError for another action,
-        BrowserUnavailable where no browser starts.
+        TypeError for an address that is no text.
         """
         script, asked_url = self._script(action, args)
         with self._turn:
-            self.start()
+            try:
+                self.start()
+            except BrowserUnavailable as error:
+                return observations.error(f"{NO_BROWSER} {error}")
             try:
                 snapshot = self._step(script, action == BROWSE_INTERACTIVE or bool(args.get("return_axtree")))
                 observation = self._observation(action, script, snapshot, bool(args.get("return_axtree")))
@@ -153,12 +168,14 @@ class Browser:
         with self._turn:
             self._discard()
 
-    def _script(self, action: str, args: dict[str, Any]) -> tuple[str, str]:
-        """BrowserGym's call for an action, and the address it asks for."""
+    def _script(self, action: str, args: dict[str, Any]) -> tuple[Any, str]:
+        """BrowserGym's call for an action, and the address it asks for. BrowserGym refuses calls that are no text."""
         if action == BROWSE_INTERACTIVE:
-            return str(args["browser_actions"]), ""
+            return args["browser_actions"], ""
         if action == BROWSE:
-            url = self._address(str(args["url"]))
+            if not isinstance(args["url"], str):
+                raise TypeError(f"url is a text, not {args['url']!r:.100}")
+            url = self._address(args["url"])
             return f'goto("{url}")', url
         raise ValueError(f"Invalid action type: {action}")
 
@@ -176,7 +193,7 @@ class Browser:
 
         return chromium.Chromium(self._executable, folder, self._downloads, self._navigation_timeout_s)
 
-    def _step(self, script: str, with_axtree: bool) -> Snapshot:
+    def _step(self, script: Any, with_axtree: bool) -> Snapshot:
         assert self._thread is not None
         assert self._chromium is not None
         step = self._thread.submit(self._chromium.step, script, with_axtree=with_axtree)
@@ -198,7 +215,7 @@ class Browser:
         self.start()
         return LOST_BEFORE
 
-    def _observation(self, action: str, script: str, page: Snapshot, return_axtree: bool) -> dict[str, Any]:
+    def _observation(self, action: str, script: Any, page: Snapshot, return_axtree: bool) -> dict[str, Any]:
         from openhands_ray.worker import browser_observation as seen
 
         extras = NO_PAGE | {
@@ -231,7 +248,7 @@ class Browser:
         path.write_bytes(png)
         return str(path)
 
-    def _downloaded(self, script: str) -> dict[str, Any] | None:
+    def _downloaded(self, script: Any) -> dict[str, Any] | None:
         """The observation of a download that the agent does not know of yet, its file copied into the workspace."""
         files = [path for path in self._downloads.iterdir() if path.suffix != ".crdownload"]
         new = [path for path in files if path.name not in self._reported and path.is_file()]

@@ -33,6 +33,8 @@ from browsergym.core.observation import (
     extract_merged_axtree,
 )
 
+from openhands_ray.worker.browser import BrowserUnavailable
+
 VIEWPORT = playwright.ViewportSize(width=1280, height=720)
 """Pixels: the window of BrowserGym's open-ended task."""
 
@@ -133,10 +135,6 @@ FOCUSED_ELEMENT = """
   return element;
 }
 """
-
-
-class BrowserUnavailable(RuntimeError):
-    """There is no Chromium that starts here; the text says what to install."""
 
 
 class BrowserLost(RuntimeError):
@@ -273,8 +271,8 @@ class Chromium:
             with contextlib.suppress(Exception):
                 self._endings.pop()()
 
-    def step(self, action: str, *, with_axtree: bool) -> Snapshot:
-        """Run `action`, one or several of BrowserGym's calls, and look at the page once it is quiet.
+    def step(self, action: Any, *, with_axtree: bool) -> Snapshot:
+        """Run `action`, a text of one or several of BrowserGym's calls, and look at the page once it is quiet.
 
         What goes wrong in the action is part of the snapshot. Raises BrowserLost, or Playwright's error where the
         page cannot be read.
@@ -308,7 +306,7 @@ class Chromium:
         if self._crashed:
             raise BrowserLost(started)
 
-    def _run(self, action: str) -> str:
+    def _run(self, action: Any) -> str:
         """The error of the action as BrowserGym words it, or nothing."""
         try:
             execute_python_code(

@@ -256,3 +256,15 @@ def test_a_killed_session_is_not_replayed(make_runtime: MakeRuntime, tmp_path: P
     with pytest.raises(AgentRuntimeDisconnectedError):
         run(runtime, "echo again >> /data/log")
     assert (tmp_path / "log").read_text() == "once\n"
+
+
+def test_an_evaluation_in_browsergym_is_refused(make_runtime: MakeRuntime) -> None:
+    from openhands.core.config import OpenHandsConfig
+    from openhands.core.exceptions import AgentRuntimeError
+
+    config = OpenHandsConfig()
+    config.sandbox.browsergym_eval_env = "browsergym/miniwob.click-test"
+    runtime = make_runtime(config=config, connect=False)
+
+    with pytest.raises(AgentRuntimeError, match=r"browsergym_eval_env = 'browsergym/miniwob.click-test'"):
+        asyncio.run(runtime.connect())
