@@ -18,6 +18,7 @@ from openhands.core.config import OpenHandsConfig
 from openhands.core.config.mcp_config import MCPConfig, MCPStdioServerConfig
 from openhands.core.exceptions import (
     AgentRuntimeDisconnectedError,
+    AgentRuntimeError,
     AgentRuntimeNotFoundError,
 )
 from openhands.events import EventStream

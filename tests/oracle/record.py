@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 from areas import AREAS, RECORDED, recorded, scenarios
-from scenario import Scenario, comparable
+from scenario import Scenario, comparable, with_addresses
+from sites import addresses
 from upstream import Upstream
 
 
-def answers(upstream: Upstream, scenario: Scenario) -> list[dict[str, Any]]:
-    """Run a scenario on OpenHands' own executor."""
-    upstream.fresh(scenario.plugins, scenario.files, scenario.no_change_timeout_s)
-    return [comparable(upstream.act(step.action)) for step in scenario.steps]
+def answers(
+    upstream: Upstream, scenario: Scenario, kept: Callable[[Any, dict[str, str]], Any] = comparable
+) -> list[dict[str, Any]]:
+    """Run a scenario on OpenHands' own executor. ``kept`` says what of an answer to keep."""
+    with addresses(scenario) as names:
+        upstream.fresh(scenario.plugins, scenario.files, scenario.no_change_timeout_s, scenario.browser)
+        return [kept(upstream.act(with_addresses(step.action, names)), names) for step in scenario.steps]
 
 
 def main() -> None:

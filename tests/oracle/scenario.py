@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import browsed
+
 Action = dict[str, Any]
 Answer = dict[str, Any]
 
@@ -49,6 +51,8 @@ class Scenario:
         files: below ``/workspace``, there before the first step.
         plugins: of OpenHands, by name.
         no_change_timeout_s: seconds of silence after which a command is handed back.
+        browser: whether there is one. Then ``<site>``, ``<secure site>`` and ``<closed port>`` in an action stand for
+            the addresses of ``web_site.py``.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Scenario:
     files: dict[str, bytes] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     no_change_timeout_s: int = 2
+    browser: bool = False
 
 
 def act(
@@ -90,11 +95,32 @@ def cell(code: str, timeout: float | None = 60, **args: Any) -> Step:
     return act("run_ipython", timeout, code=code, **args)
 
 
-def comparable(answer: Answer) -> Answer:
-    """Return an answer without what differs between any two runs: clocks, ids, process ids, this machine's names."""
+def with_addresses(value: Any, addresses: dict[str, str]) -> Any:
+    """Return an action with the addresses that its names stand for."""
+    if isinstance(value, dict):
+        return {key: with_addresses(each, addresses) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_addresses(each, addresses) for each in value]
+    if isinstance(value, str):
+        for name, address in addresses.items():
+            value = value.replace(name, address)
+    return value
+
+
+def comparable(answer: Answer, addresses: dict[str, str] | None = None) -> Answer:
+    """Return an answer without what differs between any two runs: clocks, ids, process ids, this machine's names.
+
+    Addresses have their names again. Of a page's picture and tree remains what does not depend on the browser's version
+    and the fonts: ``test_browser_live.py`` compares the rest.
+    """
+    if answer.get("observation") == "browse":
+        answer = browsed.comparable(answer)
+    answer = with_addresses(answer, {address: name for name, address in (addresses or {}).items()})
     kept = {key: answer[key] for key in ("observation", "content", "raised", "success") if key in answer}
     extras = dict(answer.get("extras", {}))
-    if isinstance(metadata := extras.get("metadata"), dict):
+    if addresses and "metadata" in extras:  # beside a browser a command is but a helper
+        extras["metadata"] = {"exit_code": extras["metadata"]["exit_code"]}
+    elif isinstance(metadata := extras.get("metadata"), dict):
         pid = metadata.get("pid")
         extras["metadata"] = {**metadata, "pid": "<pid>" if isinstance(pid, int) and pid > 0 else pid}
     plain: Answer = _plain({**kept, **({"extras": extras} if extras else {})})

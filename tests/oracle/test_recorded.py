@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,33 @@ from typing import Any
 import areas
 import pytest
 import table
-from scenario import Scenario, comparable, with_difference
+from scenario import Scenario, comparable, with_addresses, with_difference
+from sites import addresses
 
 from openhands_ray import Settings
 
 pytestmark = pytest.mark.oracle
 
 
-def ours(make_runtime: Any, scenario: Scenario) -> list[dict[str, Any]]:
-    """Run a scenario in a session of its own, and close that."""
+def ours(
+    make_runtime: Any, scenario: Scenario, kept: Callable[[Any, dict[str, str]], Any] = comparable
+) -> list[dict[str, Any]]:
+    """Run a scenario in a session of its own, and close that. ``kept`` says what of an answer to keep."""
+    from openhands.core.config import OpenHandsConfig
     from openhands.events.serialization import event_from_dict, event_to_dict
     from openhands.runtime.plugins import AgentSkillsRequirement, JupyterRequirement
 
     known = {"jupyter": JupyterRequirement, "agent_skills": AgentSkillsRequirement}
     settings = Settings(isolation="sandbox", no_change_timeout_s=scenario.no_change_timeout_s)
-    runtime = make_runtime(settings=settings, plugins=[known[name]() for name in scenario.plugins], connect=False)
+    config = OpenHandsConfig(enable_browser=scenario.browser)
+    plugins = [known[name]() for name in scenario.plugins]
+    runtime = make_runtime(settings=settings, plugins=plugins, config=config, connect=False)
     asyncio.run(runtime.connect())
     try:
         _put(runtime, scenario.files)
-        return [comparable(event_to_dict(runtime.run_action(event_from_dict(step.action)))) for step in scenario.steps]
+        with addresses(scenario) as names:
+            actions = [event_from_dict(with_addresses(step.action, names)) for step in scenario.steps]
+            return [kept(event_to_dict(runtime.run_action(action)), names) for action in actions]
     finally:
         runtime.close()
 

@@ -34,6 +34,8 @@ _ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
     "PYTHONDONTWRITEBYTECODE": "1",
     "RUNTIME": "local",
+    "PLAYWRIGHT_BROWSERS_PATH": "/run/browsers",
+    "BROWSERGYM_DOWNLOAD_DIR": "/workspace/.downloads",  # where the executor looks for them
 }
 
 
@@ -66,9 +68,9 @@ class Upstream:
         )
         theirs.close()
 
-    def fresh(self, plugins: tuple[str, ...], files: dict[str, bytes], no_change_timeout_s: int) -> None:
+    def fresh(self, plugins: tuple[str, ...], files: dict[str, bytes], no_change_timeout_s: int, browser: bool) -> None:
         """End the session, if there is one, with all of its processes and files, and start another."""
-        request = {"plugins": plugins, "files": files, "no_change_timeout_s": no_change_timeout_s}
+        request = {"plugins": plugins, "files": files, "no_change_timeout_s": no_change_timeout_s, "browser": browser}
         self._ask({"fresh": request})
 
     def act(self, action: dict[str, Any]) -> Answer:
@@ -102,7 +104,9 @@ class _Session:
     def __init__(self) -> None:
         self._executor: Any = None
 
-    async def fresh(self, plugins: list[str], files: dict[str, bytes], no_change_timeout_s: int) -> Answer:
+    async def fresh(
+        self, plugins: list[str], files: dict[str, bytes], no_change_timeout_s: int, browser: bool
+    ) -> Answer:
         from openhands.runtime.action_execution_server import ActionExecutor
         from openhands.runtime.plugins import ALL_PLUGINS
 
@@ -115,8 +119,11 @@ class _Session:
         os.environ["NO_CHANGE_TIMEOUT_SECONDS"] = str(no_change_timeout_s)
         os.chdir("/workspace")
         loaded = [ALL_PLUGINS[name]() for name in plugins]
-        self._executor = ActionExecutor(loaded, "/workspace", "root", 0, enable_browser=False, browsergym_eval_env=None)
+        if browser:
+            await asyncio.to_thread(_provide_browser)
+        self._executor = ActionExecutor(loaded, "/workspace", "root", 0, browser, browsergym_eval_env=None)
         await self._executor.ainit()
+        await self._executor.browser_init_task
         await self._settle()
         return {"ready": True}
 
@@ -200,6 +207,26 @@ def _without_dropping(write: Callable[[str], Awaitable[None]]) -> Callable[[str]
         await write(json.dumps(message))
 
     return write_message
+
+
+def _provide_browser() -> None:
+    """Give Playwright the system's Chromium, under the names that it looks for, and start the file viewer."""
+    from openhands.runtime.file_viewer_server import start_file_viewer_server
+    from openhands.runtime.utils import find_available_tcp_port
+    from playwright.sync_api import Error, sync_playwright
+
+    start_file_viewer_server(find_available_tcp_port(42000, 42999))
+    folder = os.environ["PLAYWRIGHT_BROWSERS_PATH"]
+    with sync_playwright() as playwright:
+        names = [playwright.chromium.executable_path]
+        try:
+            playwright.chromium.launch().close()
+        except Error as error:  # it says where it looked for its headless shell
+            names += [word for word in str(error).split() if word.startswith(folder)]
+    for name in map(Path, names):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.unlink(missing_ok=True)
+        name.symlink_to(shutil.which("chromium") or "chromium")
 
 
 def _empty(folder: Path) -> None:
