@@ -252,8 +252,11 @@ def _kill_the_others() -> None:
 
 
 def main() -> None:
+    from calm import calm_shell
+
     from openhands_ray import wire
 
+    calm_shell()
     channel = socket.socket(fileno=int(sys.argv[1]))
     session = _Session()
     loop = asyncio.new_event_loop()
