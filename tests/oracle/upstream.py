@@ -68,7 +68,9 @@ class Upstream:
         )
         theirs.close()
 
-    def fresh(self, plugins: tuple[str, ...], files: dict[str, bytes], no_change_timeout_s: int, browser: bool) -> None:
+    def fresh(
+        self, plugins: tuple[str, ...], files: dict[str, bytes], no_change_timeout_s: int, browser: bool = False
+    ) -> None:
         """End the session, if there is one, with all of its processes and files, and start another."""
         request = {"plugins": plugins, "files": files, "no_change_timeout_s": no_change_timeout_s, "browser": browser}
         self._ask({"fresh": request})
