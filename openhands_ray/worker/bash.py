@@ -1,32 +1,30 @@
 """The persistent shell of a session.
 
-One interactive bash on a pty. A command is typed as ``eval $'...'``, so that one command, however many lines it has, is
-answered by exactly one prompt. The prompt is an escape sequence that no program can forge, since it carries a random
-key; it also carries the exit code, the last background process, the user, the host, the folder and the search path.
-Nothing on the way of a command waits on a clock: the thread sleeps until the terminal has something new.
+One interactive bash on a pty. A command is typed as it is, and answered by exactly one prompt: an escape sequence that
+no program can forge, since it carries a random key. Nothing on the way of a command waits on a clock: the thread sleeps
+until the terminal has something new.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-import shutil
+import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from openhands_ray.worker import observations
-from openhands_ray.worker.commands import split_commands
+from openhands_ray.worker import keys, observations
+from openhands_ray.worker.commands import LINE_BYTES, Script, parse, typed
 from openhands_ray.worker.observations import Observation
-from openhands_ray.worker.terminal import KEPT_LINES, Terminal, render
+from openhands_ray.worker.prompt import RCFILE, Prompt, Prompts
+from openhands_ray.worker.screen import render, rows_of, show
+from openhands_ray.worker.terminal import Terminal
 
 #: Seconds without new output after which a command that does not block is handed back. From OpenHands' ActionExecutor.
 NO_CHANGE_TIMEOUT_S = 10
 
-#: How long a new shell may take until its first prompt.
+#: How long a new shell may take until its first prompt, and one that lost its prompt until it has it again.
 START_TIMEOUT_S = 30
 
 #: What OpenHands tells the agent that it can do with a command that still runs.
@@ -37,7 +35,11 @@ _CONTINUE_HINT = (
     "or use the timeout parameter in execute_bash for future commands."
 )
 
-_FIELDS = "\x1f"  # unit separator: between the fields of a prompt
+_CONTINUED = "[Below is the output of the previous command.]\n"
+
+
+#: Keys that do something even if no command runs: a new prompt, the end of the shell.
+_ENDING_KEYS = ("c-c", "c-d")
 
 
 class _State(Enum):
@@ -47,35 +49,6 @@ class _State(Enum):
 
 class ShellError(Exception):
     """The shell could not be started."""
-
-
-@dataclass
-class Prompt:
-    """What the shell says of itself when it is ready for the next command."""
-
-    exit_code: int
-    pid: int
-    username: str
-    hostname: str
-    working_dir: str
-    search_path: str
-
-    @classmethod
-    def parse(cls, body: bytes) -> Prompt:
-        code, pid, username, hostname, folder, path = body.decode("utf-8", "replace").split(_FIELDS, 5)
-        return cls(int(code), int(pid or -1), username, hostname, folder, path)
-
-    def metadata(self, prefix: str, suffix: str) -> dict[str, Any]:
-        return {
-            "exit_code": self.exit_code,
-            "pid": self.pid,
-            "username": self.username,
-            "hostname": self.hostname,
-            "working_dir": self.working_dir,
-            "py_interpreter_path": shutil.which("python", path=self.search_path) or "",
-            "prefix": prefix,
-            "suffix": suffix,
-        }
 
 
 class BashSession:
@@ -93,32 +66,33 @@ class BashSession:
         Raises:
             ShellError: it did not come to its first prompt.
         """
-        self._env = dict(env)
+        self._env = {**env, "TERM": "tmux-256color"}
         self._no_change_timeout_s = no_change_timeout_s
         self._state = _State.IDLE
-        self._shown = ""  # output of the running command that was already reported
+        self._command = ""  # the one that runs
+        self._echo = b""  # what the terminal shows of it, until that is found and cut
+        self._reported = ""  # what was shown when an observation was last made of it
         self.cwd = cwd
         self._start()
+        self._terminal.leave()
 
     def _start(self) -> None:
-        key = secrets.token_hex(16)
-        self._prompt = re.compile(rb"\x1b\]7777;" + key.encode() + rb";P;([^\x07]*)\x07")
-        self._started = f"\x1b]7777;{key};S\x07".encode()
+        self._prompts = Prompts()
         self._scanned = 0
-        env = {**self._env, "OPENHANDS_RAY_KEY": key}
-        argv = ["bash", "--noediting", "--rcfile", str(Path(__file__).with_name("bashrc")), "-i"]
+        env = {**self._env, "OPENHANDS_RAY_KEY": self._prompts.key}
+        argv = ["/bin/bash", "--noediting", "--rcfile", str(RCFILE), "-i"]
         try:
             self._terminal = Terminal(argv, env=env, cwd=self.cwd)
         except OSError as error:
             raise ShellError(f"The shell could not be started in {self.cwd}: {error}") from error
-        deadline = time.monotonic() + START_TIMEOUT_S
-        with self._terminal.changed:
-            prompt = self._wait(deadline, quiet_s=None)
-            output = render(bytes(self._terminal.buffer))
-            if not isinstance(prompt, Prompt):
-                self._terminal.close()
-                raise ShellError(f"The shell did not come to its first prompt in {self.cwd}. It said: {output!r}")
-            self._terminal.clear()
+        self._terminal.attend()
+        prompt = self._wait(time.monotonic() + START_TIMEOUT_S, quiet_s=None)
+        output = render(bytes(self._terminal.buffer))
+        if not isinstance(prompt, Prompt):
+            self._terminal.close()
+            raise ShellError(f"The shell did not come to its first prompt in {self.cwd}. It said: {output!r}")
+        self._terminal.clear()
+        self._prompt = prompt
         self._state = _State.IDLE
 
     def close(self) -> None:
@@ -137,25 +111,31 @@ class BashSession:
         """
         command = str(args["command"]).strip()
         is_input, hidden = bool(args.get("is_input")), bool(args.get("hidden"))
-        if "\0" in command:
-            return observations.error("ERROR: A command cannot hold a NUL byte.")
-        with self._terminal.changed:
-            refused = self._refuse(command, is_input, hidden)
-            if refused is not None:
-                return refused
-            self._send(command, is_input)
-            now = time.monotonic()
-            deadline = now + timeout_s if timeout_s else None
+        script = parse(command)
+        terminal = self._terminal
+        terminal.attend()
+        try:
+            if self._state is _State.RUNNING:
+                terminal.read(0)
+            answer = self._answer_at_once(script, command, is_input, hidden)
+            if answer is not None:
+                return answer
+            terminal.write(self._prepare(script, command, is_input))
+            terminal.last_output = now = time.monotonic()
             quiet_s = None if args.get("blocking") else self._no_change_timeout_s
-            self._terminal.last_output = now
-            outcome = self._wait(deadline, quiet_s)
-            return self._observe(outcome, command, is_input, hidden, timeout_s)
+            outcome = self._wait(now + timeout_s if timeout_s else None, quiet_s)
+            if outcome in ("quiet", "timeout") and self._lost_its_prompt():
+                outcome = self._repair(outcome)
+            return self._observe(outcome, command, hidden, timeout_s)
+        finally:
+            self._terminal.leave()
 
-    def _refuse(self, command: str, is_input: bool, hidden: bool) -> Observation | None:
+    def _answer_at_once(self, script: Script, command: str, is_input: bool, hidden: bool) -> Observation | None:
+        """Return the observation of what is not to be typed, or None."""
         if self._state is _State.IDLE and (command == "" or is_input):
             verb = "retrieve logs from" if command == "" else "interact with"
             return observations.run(f"ERROR: No previous running command to {verb}.", "", _no_metadata())
-        commands = split_commands(command)
+        commands = script.commands
         if len(commands) > 1:
             numbered = "\n".join(f"({i}) {each}" for i, each in enumerate(commands, 1))
             return observations.error(
@@ -163,12 +143,27 @@ class BashSession:
                 "Please run each command separately OR chain them into a single command via && or ;\n"
                 f"Provided commands:\n{numbered}"
             )
+        if "\0" in command:
+            return observations.error("embedded null byte")
+        if not command.isascii():
+            try:
+                command.encode("utf-8", "surrogateescape")
+            except UnicodeEncodeError as error:
+                return observations.error(str(error))
         if self._state is _State.RUNNING and command and not is_input and not self._finished():
             return self._busy(command, hidden)
+        if self._state is _State.IDLE and keys.is_special(command) and command.lower() not in _ENDING_KEYS:
+            return self._key_at_the_prompt(command, hidden)
         return None
 
+    def _key_at_the_prompt(self, command: str, hidden: bool) -> Observation:
+        """Answer a key that would only move in the line that is being typed; there is none."""
+        suffix = f"\n[The command completed with exit code {self._prompt.exit_code}.{_key_note(command)}]"
+        prefix = "" if command.lower() == "c-l" else _truncated(1)
+        return observations.run("", command, self._prompt.metadata(prefix, suffix), hidden)
+
     def _finished(self) -> bool:
-        return self._terminal.eof or self._prompt.search(self._terminal.buffer) is not None
+        return self._terminal.eof or self._prompts.pattern.search(self._terminal.buffer) is not None
 
     def _busy(self, command: str, hidden: bool) -> Observation:
         suffix = (
@@ -177,34 +172,41 @@ class BashSession:
             "completed. By setting `is_input` to `true`, you can interact with the current process: "
             f"{_CONTINUE_HINT}]"
         )
-        content, prefix = self._new_output(command, is_input=False)
+        content, prefix = self._continued(command)
         return observations.run(content, command, _no_metadata(prefix, suffix), hidden)
 
-    def _send(self, command: str, is_input: bool) -> None:
-        """Type ``command``; where the shell was left, the observation will say so."""
+    def _prepare(self, script: Script, command: str, is_input: bool) -> bytes:
+        """Return what to type for ``command``."""
         if command == "":
-            return
-        if _is_key(command):
-            data = bytes([ord(command[2].upper()) & 0x1F])
-        elif is_input:
-            data = command.encode("utf-8", "replace") + b"\n"
-        else:
-            self._finish_previous()
-            self._terminal.set_echo(False)
-            data = b" eval " + _ansi_c_quote(command) + b"\n"
+            return b""
+        if is_input or keys.is_special(command):
+            # What ended while nobody looked takes no input: the shell would run it.
+            return b"" if self._state is _State.RUNNING and self._finished() else self._input(command)
+        self._finish_previous()
+        self._terminal.repair()
+        data = typed(script)
+        self._command, self._echo = command, data.replace(b"\n", b"\r\n")
         self._state = _State.RUNNING
-        try:
-            self._terminal.write(data)
-        except OSError:
-            return  # the end of the terminal is what _wait() reports
+        return data
+
+    def _input(self, command: str) -> bytes:
+        buffer = self._terminal.buffer
+        application = buffer.rfind(b"\x1b[?1h") > buffer.rfind(b"\x1b[?1l")
+        data = keys.encode(command, application_cursor=application)
+        if data is None:
+            data = command.encode("utf-8", "surrogateescape")
+        if self._state is _State.IDLE:  # a key that ends the shell
+            self._command, self._echo, self._state = command, b"", _State.RUNNING
+        return data if keys.is_special(command) else data + b"\r"
 
     def _finish_previous(self) -> None:
         """Drop the prompt of a command that ended while nobody waited for it, and keep what it printed."""
-        found = self._prompt.search(self._terminal.buffer)
+        found = self._prompts.pattern.search(self._terminal.buffer)
         if found is not None:
-            del self._terminal.buffer[found.start() : found.end()]
+            self._cut_echo()
+            self._terminal.cut(found.start(), found.end())
             self._scanned = 0
-        self._shown = ""
+        self._reported = ""
 
     def _wait(self, deadline: float | None, quiet_s: float | None) -> Prompt | str:
         """Sleep until there is a prompt, the terminal's end, or a time is over.
@@ -220,124 +222,139 @@ class BashSession:
             if terminal.eof:
                 return "eof"
             now = time.monotonic()
-            times = {"quiet": None if quiet_s is None else terminal.last_output + quiet_s, "timeout": deadline}
-            ends = {name: end for name, end in times.items() if end is not None}
-            for name, end in ends.items():
-                if now >= end:
-                    return name
-            terminal.changed.wait(min(ends.values()) - now if ends else None)
+            quiet = None if quiet_s is None else terminal.last_output + quiet_s
+            if quiet is not None and now >= quiet:
+                return "quiet"
+            if deadline is not None and now >= deadline:
+                return "timeout"
+            ends = [end for end in (quiet, deadline) if end is not None]
+            terminal.read(min(ends) - now if ends else None)
 
     def _take_prompt(self) -> Prompt | None:
         """Cut the prompt out of the buffer if it has come; look at each byte of output once."""
         buffer = self._terminal.buffer
         if self._scanned > len(buffer):
             self._scanned = 0
-        started = buffer.find(self._started, max(0, self._scanned - len(self._started)))
-        if started >= 0:
-            self._terminal.enable_echo()
-            del buffer[started : started + len(self._started)]
-        found = self._prompt.search(buffer, max(0, self._scanned - 8192))
+        found = self._prompts.pattern.search(buffer, max(0, self._scanned - 8192))
         if found is None:
             self._scanned = len(buffer)
             return None
         prompt = Prompt.parse(found.group(1))
-        del buffer[found.start() : found.end()]
+        self._terminal.cut(found.start(), found.end())
         self._scanned = 0
         return prompt
 
-    def _observe(
-        self, outcome: Prompt | str, command: str, is_input: bool, hidden: bool, timeout_s: float | None
-    ) -> Observation:
+    def _lost_its_prompt(self) -> bool:
+        """Return whether the shell waits for a command, but has no prompt any more (``unset PS1 PROMPT_COMMAND``).
+
+        It has read all of the last command, runs none, and reads its terminal in the way that it reads commands.
+        """
+        pid = self._terminal.process.pid
+        begun = self._terminal.dropped_lines or self._prompts.started in self._terminal.buffer
+        if not begun or self._terminal.foreground() != pid:
+            return False
+        with contextlib.suppress(OSError):  # not everywhere may one look
+            return Path(f"/proc/{pid}/syscall").read_text().split()[1::2][:2] == ["0x0", "0x400"]
+        return False
+
+    def _repair(self, outcome: Prompt | str) -> Prompt | str:
+        self._cut_echo()
+        at = len(self._terminal.buffer)
+        self._terminal.write(self._prompts.repair())
+        prompt = self._wait(time.monotonic() + START_TIMEOUT_S, quiet_s=None)
+        del self._terminal.buffer[at:]
+        return prompt if isinstance(prompt, Prompt) else outcome
+
+    def _observe(self, outcome: Prompt | str, command: str, hidden: bool, timeout_s: float | None) -> Observation:
         if isinstance(outcome, Prompt):
-            return self._completed(outcome, command, is_input, hidden)
+            return self._completed(outcome, command, hidden)
         if outcome == "eof":
-            return self._restarted(command, is_input, hidden)
+            return self._restarted(command, hidden)
         if outcome == "quiet":
             reason = f"The command has no new output after {_seconds(self._no_change_timeout_s)} seconds. "
         else:
             reason = f"The command timed out after {timeout_s} seconds. "
-        content, prefix = self._new_output(command, is_input)
+        content, prefix = self._continued(command)
         return observations.run(content, command, _no_metadata(prefix, f"\n[{reason}{_CONTINUE_HINT}]"))
 
-    def _completed(self, prompt: Prompt, command: str, is_input: bool, hidden: bool) -> Observation:
+    def _completed(self, prompt: Prompt, command: str, hidden: bool) -> Observation:
+        self._prompt = prompt
         self.cwd = prompt.working_dir or self.cwd
-        content, _ = self._new_output(command, is_input)
-        prefix = self._truncation()
+        content, prefix = self._ended(command)
         suffix = f"\n[The command completed with exit code {prompt.exit_code}.{_key_note(command)}]"
-        self._end_command()
         return observations.run(content, command, prompt.metadata(prefix, suffix), hidden)
 
-    def _restarted(self, command: str, is_input: bool, hidden: bool) -> Observation:
+    def _restarted(self, command: str, hidden: bool) -> Observation:
         """The shell has ended (``exit``, ``exec``, a signal): start another and say so, rather than hang."""
         exit_code = self._terminal.process.wait()
         exit_code = exit_code if exit_code >= 0 else 128 - exit_code
-        content, _ = self._new_output(command, is_input)
+        content, _ = self._ended(command)
         self._terminal.close()
         if not Path(self.cwd).is_dir():
             self.cwd = self._env["HOME"]
         self._start()
-        self._end_command()
         suffix = (
             f"\n[The command completed with exit code {exit_code}.{_key_note(command)}]"
             f"\n[The shell ended, and a new one was started in {self.cwd}: its variables, functions and background "
             "jobs are lost, files are not.]"
         )
-        prompt = Prompt(exit_code, -1, self._env.get("USER", ""), "", self.cwd, self._env["PATH"])
-        return observations.run(content, command, prompt.metadata("", suffix), hidden)
+        self._prompt.exit_code = exit_code
+        metadata = self._prompt.metadata("", suffix)
+        self._prompt.exit_code = 0
+        return observations.run(content, command, metadata, hidden)
 
-    def _end_command(self) -> None:
+    def _ended(self, command: str) -> tuple[str, str]:
+        """Return the output of the command that has ended, and what OpenHands says before it; forget both."""
+        text, shown = self._shown(prompt=True)
+        prefix = "" if self._reported or shown is None else _truncated(len(f"{shown}\n".splitlines()))
+        content = self._new(text, command)
         self._state = _State.IDLE
-        self._shown = ""
+        self._reported = ""
         self._terminal.clear()
+        return content, prefix
 
-    def _truncation(self) -> str:
-        if not self._terminal.dropped_lines:
-            return ""
-        kept = min(self._terminal.buffer.count(b"\n"), KEPT_LINES)
-        return f"[Previous command outputs are truncated. Showing the last {kept} lines of the output below.]\n"
+    def _continued(self, command: str) -> tuple[str, str]:
+        """Return what was not reported yet, and what OpenHands says before it if there was more before."""
+        text, _ = self._shown(prompt=False)
+        content = self._new(text, command)
+        prefix, self._reported = _CONTINUED if self._reported else "", text
+        return content, prefix
 
-    def _new_output(self, command: str, is_input: bool) -> tuple[str, str]:
-        """Return what was not reported yet, and the prefix that says that it goes on from before."""
-        text = render(bytes(self._terminal.buffer))
-        new, prefix = text, ""
-        if self._shown:
-            new = text.removeprefix(self._shown)
-            prefix = "[Below is the output of the previous command.]\n"
-        self._shown = text
-        new = new.lstrip()
-        if is_input and not _is_key(command):
-            new = new.removeprefix(command).lstrip()  # the terminal's echo
-        return new.rstrip(), prefix
+    def _shown(self, *, prompt: bool) -> tuple[str, str | None]:
+        """Return what the terminal shows from the command on; and, where the command has gone from it, again."""
+        self._cut_echo()
+        terminal = self._terminal
+        rows = rows_of(self._command)
+        shown = show(bytes(terminal.buffer), rows, dropped_lines=terminal.dropped_lines, prompt=prompt)
+        if not shown.complete:
+            return shown.text.rstrip("\n"), shown.text
+        return f"{self._command}\n{shown.text}".rstrip("\n"), None
+
+    def _new(self, text: str, command: str) -> str:
+        new = text.removeprefix(self._reported) if self._reported else text
+        return new.lstrip().removeprefix(command).lstrip().rstrip()
+
+    def _cut_echo(self) -> None:
+        if not self._echo:
+            return
+        at, length = self._terminal.buffer.find(self._echo), len(self._echo)
+        if at < 0 and length > LINE_BYTES:  # the terminal has echoed no more than it could hold
+            at, length = 0, self._terminal.buffer.find(self._prompts.started)
+        if at >= 0 and length >= 0:
+            self._terminal.cut(at, at + length)
+            self._echo = b""
 
 
-def _is_key(command: str) -> bool:
-    return len(command) == 3 and command.startswith("C-")
+def _truncated(lines: int) -> str:
+    return f"[Previous command outputs are truncated. Showing the last {lines} lines of the output below.]\n"
 
 
 def _key_note(command: str) -> str:
-    return f" CTRL+{command[-1].upper()} was sent." if _is_key(command) else ""
+    return f" CTRL+{command[-1].upper()} was sent." if keys.is_special(command) else ""
 
 
 def _seconds(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else str(value)
-
-
-def _ansi_c_quote(command: str) -> bytes:
-    """Quote ``command`` for bash as ``$'...'``, in lines that a terminal's line discipline (4,096 bytes) can hold."""
-    escaped = _SPECIAL.sub(_escape, command).encode("utf-8", "replace")
-    if len(escaped) <= _LINE_BYTES:
-        return b"$'" + escaped + b"'"
-    return b"\\\n".join(b"$'" + part + b"'" for part in _PARTS.findall(escaped))
-
-
-_LINE_BYTES = 3000
-_SPECIAL = re.compile(r"[\x00-\x1f\x7f'\\!]")
-# An escape (\ooo) or a UTF-8 sequence is never cut.
-_PARTS = re.compile(rb"(?:\\[0-7]{3}|[\x00-\x5b\x5d-\x7f]|[\xc0-\xff][\x80-\xbf]*){1,700}")
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"\\{ord(match.group()):03o}"
 
 
 def _no_metadata(prefix: str = "", suffix: str = "") -> dict[str, Any]:

@@ -110,7 +110,8 @@ class Executor:
     def run(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
         if not args.get("is_static"):
             return self._shell.execute(args, timeout_s)
-        shell = self._new_shell(self._paths.real(args.get("cwd") or self._paths.folder))
+        folder = os.path.join(self._paths.folder, self._paths.real(args.get("cwd") or "."))
+        shell = self._new_shell(folder if os.path.isdir(folder) else self._paths.folder)
         try:
             return shell.execute(args, timeout_s)
         finally:

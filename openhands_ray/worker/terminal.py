@@ -1,4 +1,4 @@
-"""A process on a pseudo-terminal, and what its screen would show."""
+"""A process on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
+import select
 import signal
 import struct
 import subprocess
 import termios
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-#: Rows and columns of the window: those of OpenHands' tmux window, so that programs format the same.
-WINDOW_ROWS = 1000
-WINDOW_COLUMNS = 1000
-
-#: Lines that a terminal keeps: OpenHands' tmux history (10,000) and its window.
-KEPT_LINES = 10_000 + WINDOW_ROWS
+from openhands_ray.worker.screen import COLUMNS, KEPT_LINES, ROWS
 
 #: Bytes at which the buffer is cut back to the lines that are kept.
 TRIM_BYTES = 4 * 1024 * 1024
@@ -30,11 +27,14 @@ MAX_BYTES = 32 * 1024 * 1024
 
 _READ_BYTES = 65536
 
+_MS = 1000
+
 
 class Terminal:
-    """A process that leads a session of its own on a pty, drained by a thread so that it never blocks on output.
+    """A process that leads a session of its own on a pty. A thread drains it, so that it never blocks on output.
 
-    Output is collected in ``take()``'s buffer, which is bounded: beyond ``KEPT_LINES`` lines the oldest go.
+    Between ``attend()`` and ``leave()`` the caller reads it instead, which saves the way from one thread to another.
+    Output is collected in ``buffer``, which is bounded: beyond ``KEPT_LINES`` lines the oldest go.
     """
 
     def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str) -> None:
@@ -45,8 +45,9 @@ class Terminal:
         """
         self._master, slave = os.openpty()
         try:
-            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", WINDOW_ROWS, WINDOW_COLUMNS, 0, 0))
-            self._sane = termios.tcgetattr(slave)
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+            self._sane = _as_tmux(termios.tcgetattr(slave))
+            termios.tcsetattr(slave, termios.TCSANOW, self._sane)
             self.process = subprocess.Popen(
                 argv,
                 stdin=slave,
@@ -62,60 +63,105 @@ class Terminal:
             raise
         finally:
             os.close(slave)
-        self._buffer = bytearray()
-        self._dropped_lines = 0
-        self._eof = False
+        os.set_blocking(self._master, False)
+        self.buffer = bytearray()
+        self.dropped_lines = 0  # how many lines went from the front of the buffer since it was last cleared
+        self.eof = False  # whether every holder of the terminal has closed it: nothing will come any more
         self.last_output = time.monotonic()
+        self._untyped: deque[bytes] = deque()
+        self._typing = threading.Lock()
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(self._master, select.POLLIN)
+        self._writable.register(self._master, select.POLLOUT)
+        self._attended = False
+        #: Notified when the thread has read something; hold it to look at the buffer while the thread reads.
         self.changed = threading.Condition()
-        self._reader = threading.Thread(target=self._drain, name="terminal", daemon=True)
-        self._reader.start()
+        self._closing, self._close = os.pipe()
+        self._drained = select.epoll()
+        self._drained.register(self._closing, select.EPOLLIN)
+        self._drained.register(self._master, select.EPOLLIN)
+        self._drainer = threading.Thread(target=self._drain, name="terminal", daemon=True)
+        self._drainer.start()
 
-    # The methods down to `closed` are called with `changed` held.
+    def attend(self) -> None:
+        """Have the caller read the terminal from now on, and not the thread."""
+        if not self.eof:
+            self._drained.unregister(self._master)
+        with self.changed:
+            self._attended = True
 
-    @property
-    def buffer(self) -> bytearray:
-        """What was written and not yet taken. Hold ``changed`` while looking at it."""
-        return self._buffer
+    def leave(self) -> None:
+        """Have the thread read it again."""
+        self._attended = False
+        if self._master >= 0 and not self.eof:
+            self._drained.register(self._master, select.EPOLLIN)
 
-    @property
-    def dropped_lines(self) -> int:
-        """How many lines went from the front of the buffer since it was last cleared."""
-        return self._dropped_lines
+    def read(self, timeout_s: float | None) -> bool:
+        """Wait for output and take what there is; return whether there was some, or the end. Only while attended."""
+        if not self._readable.poll(None if timeout_s is None else max(0, timeout_s) * _MS):
+            return False
+        self._read()
+        return True
 
-    @property
-    def eof(self) -> bool:
-        """Whether every holder of the terminal has closed it: nothing will come any more."""
-        return self._eof
+    def clear(self) -> None:
+        """Forget what was written."""
+        self.buffer.clear()
+        self.dropped_lines = 0
 
-    def clear(self, upto: int | None = None) -> None:
-        """Forget the first ``upto`` bytes of the buffer, or all of it."""
-        del self._buffer[: len(self._buffer) if upto is None else upto]
-        self._dropped_lines = 0
+    def cut(self, start: int, end: int) -> None:
+        """Take a part out of the buffer."""
+        del self.buffer[start:end]
 
     def write(self, data: bytes) -> None:
-        """Type ``data``.
+        """Type ``data``. What the terminal does not take at once is typed on while this goes on."""
+        with self._typing:
+            if not self._untyped:
+                try:
+                    data = data[os.write(self._master, data) :]
+                except BlockingIOError:
+                    pass
+                except OSError:  # the process has closed its terminal: ``eof`` will tell
+                    return
+            if not data:
+                return
+            self._untyped.append(data)
+            if len(self._untyped) == 1:
+                threading.Thread(target=self._type, name="typing", daemon=True).start()
 
-        Raises:
-            OSError: the process has closed its terminal.
+    def _type(self) -> None:
+        while True:
+            view = memoryview(self._untyped[0])
+            try:
+                while view:
+                    self._writable.poll()
+                    with contextlib.suppress(BlockingIOError):
+                        view = view[os.write(self._master, view) :]
+            except OSError:  # closed: nobody will read it
+                pass
+            with self._typing:
+                self._untyped.popleft()
+                if not self._untyped:
+                    return
+
+    def repair(self) -> None:
+        """Undo what a program that has gone left behind when it took each key (``stty raw``).
+
+        A program that the process started, and that has the terminal, may want it so.
         """
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._master, view) :]
-
-    def set_echo(self, on: bool) -> None:
-        """Echo what is typed, or not; every other setting of the terminal goes back to what it was at the start."""
-        attributes = list(self._sane)
-        if not on:
-            attributes[3] &= ~termios.ECHO
         with contextlib.suppress(termios.error):
-            termios.tcsetattr(self._master, termios.TCSANOW, attributes)
+            modes = termios.tcgetattr(self._master)
+            if modes[3] & termios.ICANON and modes[3] & termios.ISIG and modes[1] & termios.OPOST:
+                return
+            if self.foreground() != self.process.pid:
+                return
+            termios.tcsetattr(self._master, termios.TCSANOW, self._sane)
 
-    def enable_echo(self) -> None:
-        """Echo what is typed from now on, and change nothing else."""
-        with contextlib.suppress(termios.error):
-            attributes = termios.tcgetattr(self._master)
-            attributes[3] |= termios.ECHO
-            termios.tcsetattr(self._master, termios.TCSANOW, attributes)
+    def foreground(self) -> int:
+        """Return the process group that the terminal belongs to now, or -1."""
+        try:
+            return os.tcgetpgrp(self._master)
+        except OSError:
+            return -1
 
     def close(self) -> None:
         """Hang up: end the process and what still runs in its session. Idempotent."""
@@ -126,42 +172,61 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         master, self._master = self._master, -1
+        os.close(self._close)
+        self._drainer.join()
+        self._drained.close()
         os.close(master)
+        os.close(self._closing)
 
     def _drain(self) -> None:
-        while True:
-            try:
-                data = os.read(self._master, _READ_BYTES)
-            except OSError as error:
-                # EIO: the last process that held the terminal has gone. EBADF: close() was called.
-                if error.errno not in (errno.EIO, errno.EBADF):
-                    raise
-                data = b""
+        """Read while nobody attends to the terminal."""
+        while self._master >= 0:
+            self._drained.poll()
             with self.changed:
-                self._append(data)
+                if self._master < 0:
+                    break
+                if self._attended or not self._readable.poll(0):
+                    continue
+                self._read()
+                if self.eof:
+                    self._drained.unregister(self._master)
                 self.changed.notify_all()
-            if not data:
-                return
 
-    def _append(self, data: bytes) -> None:
+    def _read(self) -> None:
+        try:
+            data = os.read(self._master, _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # EIO: the last process that held the terminal has gone. EBADF: close() was called.
+            if error.errno not in (errno.EIO, errno.EBADF):
+                raise
+            data = b""
         if not data:
-            self._eof = True
+            self.eof = True
             return
         self.last_output = time.monotonic()
-        self._buffer += data
-        if len(self._buffer) > TRIM_BYTES:
+        self.buffer += data
+        if len(self.buffer) > TRIM_BYTES:
             self._trim()
 
     def _trim(self) -> None:
-        excess = self._buffer.count(b"\n") - KEPT_LINES
+        excess = self.buffer.count(b"\n") - KEPT_LINES
         if excess > 0:
-            cut = _end_of_line(self._buffer, excess)
-        elif len(self._buffer) > MAX_BYTES:
-            cut = len(self._buffer) - MAX_BYTES // 2
+            cut = _end_of_line(self.buffer, excess)
+        elif len(self.buffer) > MAX_BYTES:
+            cut = len(self.buffer) - MAX_BYTES // 2
         else:
             return
-        self._dropped_lines += max(excess, 1)
-        del self._buffer[:cut]
+        self.dropped_lines += max(excess, 1)
+        del self.buffer[:cut]
+
+
+def _as_tmux(modes: list[Any]) -> list[Any]:
+    """Return the modes of a terminal as tmux sets them: it erases whole characters, and rings no bell."""
+    iutf8 = 0o40000  # not in the termios module
+    modes[0] = (modes[0] | iutf8) & ~termios.IMAXBEL
+    return modes
 
 
 def _take_controlling_terminal() -> None:
@@ -174,39 +239,3 @@ def _end_of_line(data: bytearray, count: int) -> int:
     for _ in range(count):
         position = data.index(b"\n", position) + 1
     return position
-
-
-# Colours and titles change nothing in the text; everything else that starts with ESC may move the cursor.
-_STYLES = re.compile(r"\x1b\[[0-9;:]*m|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[\?2004[hl]")
-_MOVES = re.compile(r"[\x1b\x08\x0b\x0c\x0e\x0f]|\r(?!\n)")
-_SILENT = re.compile(r"[\x00\x07\x7f]")
-
-
-def render(data: bytes) -> str:
-    """Return the text that a terminal would show after ``data``, each line without trailing spaces."""
-    text = data.decode("utf-8", "replace")
-    text = _SILENT.sub("", _STYLES.sub("", text)).replace("\r\n", "\n")
-    if _MOVES.search(text):
-        return _emulate(text)
-    return "\n".join(line.expandtabs(8).rstrip() for line in text.split("\n"))
-
-
-def _emulate(text: str) -> str:
-    """Render through a terminal emulator: slow (about 1 MB/s), so only for output that moves the cursor."""
-    import pyte
-
-    lines = text.count("\n") + 1
-    screen = pyte.Screen(WINDOW_COLUMNS, max(WINDOW_ROWS, min(lines, KEPT_LINES)))
-    screen.set_mode(pyte.modes.LNM)
-    pyte.Stream(screen).feed(text)
-    if not screen.buffer:
-        return ""
-    rows = (screen.buffer.get(y) for y in range(max(*screen.buffer, screen.cursor.y) + 1))
-    return "\n".join(_row_text(row) for row in rows)
-
-
-def _row_text(row: Mapping[int, object] | None) -> str:
-    if not row:
-        return ""
-    cells = (row.get(x) for x in range(max(row) + 1))
-    return "".join(" " if cell is None else str(getattr(cell, "data", " ")) for cell in cells).rstrip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import Any
 
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from support import gone
 
-from openhands_ray.worker.bash import BashSession, ShellError, _ansi_c_quote
+from openhands_ray.worker.bash import BashSession, ShellError
 
 Run = Callable[..., dict[str, Any]]
 
@@ -69,7 +66,7 @@ def metadata(observation: dict[str, Any]) -> dict[str, Any]:
         ("echo ä€𝄞", "ä€𝄞", 0),
         ("for i in 1 2; do\n echo $i\ndone", "1\n2", 0),
         ("echo a && false || echo b", "a\nb", 0),
-        ("if", "bash: syntax error: unexpected end of file", 2),
+        ("echo )", "bash: syntax error near unexpected token `)'", 2),
     ],
 )
 def test_a_command(shared: BashSession, command: str, shown: str, exit_code: int) -> None:
@@ -115,7 +112,7 @@ def test_nothing_is_running(shared: BashSession, args: dict[str, Any], verb: str
 
 
 def test_a_nul_byte_is_refused(shared: BashSession) -> None:
-    assert run(shared, "echo a\0b")["observation"] == "error"
+    assert run(shared, "echo a\0b")["content"] == "embedded null byte"
     assert content(shared, "echo still here") == "still here"
 
 
@@ -165,7 +162,7 @@ def test_the_soft_timeout_hands_back_and_the_output_goes_on(own: BashSession, tm
     busy = run(own, "echo other")
     assert 'Your command "echo other" is NOT executed.' in metadata(busy)["suffix"]
     (tmp_path / "go").write_text("released\n")
-    last = run(own, "")
+    last = run(own, "", blocking=True)
     assert last["content"] == "released"
     assert metadata(last)["exit_code"] == 0
 
@@ -175,7 +172,7 @@ def test_the_hard_timeout_ends_the_wait_for_what_goes_on_printing(own: BashSessi
     observation = run(own, "while :; do echo x; sleep 0.05; done", timeout_s=0.6)
     assert 0.6 <= time.monotonic() - start < 5
     assert metadata(observation)["suffix"].startswith("\n[The command timed out after 0.6 seconds.")
-    assert metadata(run(own, "C-c", is_input=True))["exit_code"] == 130
+    assert metadata(run(own, "C-c", is_input=True, blocking=True))["exit_code"] == 130
 
 
 def test_blocking_waits_only_for_the_hard_timeout(own: BashSession) -> None:
@@ -184,7 +181,7 @@ def test_blocking_waits_only_for_the_hard_timeout(own: BashSession) -> None:
 
 def test_input_goes_to_the_running_program(own: BashSession) -> None:
     run(own, "read -p 'name? ' name; echo hello $name")
-    observation = run(own, "Ada", is_input=True)
+    observation = run(own, "Ada", is_input=True, blocking=True)
     assert observation["content"] == "hello Ada"
     assert metadata(observation)["exit_code"] == 0
 
@@ -192,7 +189,7 @@ def test_input_goes_to_the_running_program(own: BashSession) -> None:
 @pytest.mark.parametrize("key", ["C-c", "C-\\"])
 def test_a_key_interrupts(own: BashSession, key: str) -> None:
     run(own, "sleep 1000")
-    observation = run(own, key, is_input=True)
+    observation = run(own, key, is_input=True, blocking=True)
     assert metadata(observation)["exit_code"] == {"C-c": 130, "C-\\": 131}[key]
     assert f"CTRL+{key[-1]}".upper() + " was sent." in metadata(observation)["suffix"]
     assert content(own, "echo alive") == "alive"
@@ -200,10 +197,10 @@ def test_a_key_interrupts(own: BashSession, key: str) -> None:
 
 def test_control_z_stops_and_fg_continues(own: BashSession) -> None:
     run(own, "cat")
-    assert metadata(run(own, "C-z", is_input=True))["exit_code"] == 148
+    assert metadata(run(own, "C-z", is_input=True, blocking=True))["exit_code"] == 148
     assert "cat" in content(own, "jobs")
     run(own, "fg")
-    assert metadata(run(own, "C-d", is_input=True))["exit_code"] == 0
+    assert metadata(run(own, "C-d", is_input=True, blocking=True))["exit_code"] == 0
 
 
 @pytest.mark.parametrize(("command", "exit_code"), [("exit 7", 7), ("exec false", 1), ("kill -9 $$", 137)])
@@ -254,11 +251,3 @@ def test_a_shell_that_was_killed_while_nobody_looked(own: BashSession) -> None:
     observation = run(own, "echo again")
     assert observation["content"] == "again" or "a new one was started" in metadata(observation)["suffix"]
     assert content(own, "echo then") == "then"
-
-
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=3000))
-def test_any_text_survives_quoting(text: str) -> None:
-    script = b"printf %s " + _ansi_c_quote(text)
-    assert subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout == text.encode()
-    assert all(len(line) <= 4095 for line in script.split(b"\n"))

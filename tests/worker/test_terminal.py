@@ -1,16 +1,16 @@
-"""The pty and its screen."""
+"""The pty."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from openhands_ray.worker import terminal as module
-from openhands_ray.worker.terminal import KEPT_LINES, Terminal, render
+from openhands_ray.worker.screen import KEPT_LINES, render
+from openhands_ray.worker.terminal import Terminal
 
 MakeTerminal = Callable[..., Terminal]
 
@@ -53,15 +53,43 @@ def test_what_is_written_is_read_by_the_process(make_terminal: MakeTerminal) -> 
     assert everything(terminal).splitlines()[-1] == "got word"
 
 
-def test_echo_can_be_switched(make_terminal: MakeTerminal) -> None:
+def test_a_raw_terminal_is_repaired(make_terminal: MakeTerminal) -> None:
+    terminal = make_terminal("sh", "-c", "stty raw -echo; echo ready; read x; stty -a; cat")
+    until(terminal, lambda: b"ready" in terminal.buffer)
+    terminal.repair()
+    terminal.write(b"\n")
+    until(terminal, lambda: b"extproc" in terminal.buffer)
+    assert {b"icanon", b"isig", b"echo", b"opost"} <= set(bytes(terminal.buffer).replace(b";", b"").split())
+
+
+def test_what_nobody_reads_does_not_block(make_terminal: MakeTerminal) -> None:
+    terminal = make_terminal("sh", "-c", "stty -icanon -echo; echo ready; read x <&3; wc -c")
+    for _ in range(50):
+        terminal.write(b"x" * 10_000)
+
+
+def test_all_is_typed_in_its_order(make_terminal: MakeTerminal) -> None:
+    terminal = make_terminal("sh", "-c", "stty -echo; echo ready; md5sum")
+    until(terminal, lambda: b"ready" in terminal.buffer)
+    lines = [b"%d\n" % number for number in range(30_000)]
+    terminal.write(b"".join(lines[:29_000]))
+    for line in lines[29_000:]:
+        terminal.write(line)
+    terminal.write(b"\x04")
+    digest = hashlib.md5(b"".join(lines)).hexdigest()
+    until(terminal, lambda: digest.encode() in terminal.buffer)
+
+
+def test_either_the_caller_or_the_thread_reads(make_terminal: MakeTerminal) -> None:
     terminal = make_terminal("cat")
-    terminal.set_echo(False)
-    terminal.write(b"quiet\n")
-    until(terminal, lambda: b"quiet" in terminal.buffer)
-    terminal.enable_echo()
-    terminal.write(b"loud\n")
-    until(terminal, lambda: terminal.buffer.count(b"loud") == 2)
-    assert terminal.buffer.count(b"quiet") == 1
+    terminal.attend()
+    terminal.write(b"one\n")
+    while terminal.buffer.count(b"one") < 2:
+        assert terminal.read(20)
+    terminal.leave()
+    terminal.write(b"two\n")
+    until(terminal, lambda: terminal.buffer.count(b"two") == 2)
+    assert terminal.foreground() == terminal.process.pid
 
 
 def test_a_program_or_folder_that_is_not_there(make_terminal: MakeTerminal) -> None:
@@ -98,41 +126,10 @@ def test_the_buffer_is_bounded_without_lines(make_terminal: MakeTerminal, monkey
     assert terminal.buffer.endswith(b"xend")
 
 
-def test_clear_forgets_all_or_the_beginning(make_terminal: MakeTerminal) -> None:
+def test_clear_and_cut_forget(make_terminal: MakeTerminal) -> None:
     terminal = make_terminal("printf", "abcdef")
     until(terminal, lambda: terminal.eof)
-    terminal.clear(2)
-    assert terminal.buffer == b"cdef"
+    terminal.cut(1, 3)
+    assert terminal.buffer == b"adef"
     terminal.clear()
     assert terminal.buffer == b""
-
-
-@pytest.mark.parametrize(
-    ("data", "shown"),
-    [
-        (b"plain\r\n", "plain\n"),
-        (b"\x1b[31mred\x1b[0m", "red"),
-        (b"\x1b]0;title\x07x", "x"),
-        (b"a\tb", "a       b"),
-        (b"trailing   \r\nnext", "trailing\nnext"),
-        (b"10%\r20%\r30%\r\n", "30%\n"),
-        (b"abc\x08X", "abX"),
-        (b"abc\x1b[2Dx", "axc"),
-        (b"one\r\ntwo\x1b[A\rnew", "new\ntwo"),
-        (b"gone\x1b[2J\x1b[Hhere", "here"),
-        (b"bell\x07", "bell"),
-        ("héé\r\n".encode(), "héé\n"),
-        (b"\xff", "\ufffd"),
-        (b"", ""),
-        (b"\x1b[2J", ""),
-    ],
-)
-def test_render(data: bytes, shown: str) -> None:
-    assert render(data).rstrip("\n") == shown.rstrip("\n")
-
-
-@given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), max_size=30), max_size=8))
-def test_the_quick_way_and_the_emulator_agree(lines: list[str]) -> None:
-    data = "\r\n".join(lines)
-    quick = render(data.encode())
-    assert module._emulate(data.replace("\r\n", "\n")).rstrip("\n") == quick.rstrip("\n")
