@@ -55,6 +55,7 @@ from openhands.utils.async_utils import call_sync_from_async
 
 from openhands_ray import wire
 from openhands_ray.archive import pack
+from openhands_ray.client.stream import LineCallback, streamed
 from openhands_ray.client.translation import openhands_errors
 from openhands_ray.client.volumes import volumes
 from openhands_ray.cluster import connected, disconnect
@@ -119,6 +120,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         self._closed = False
         self._mcp: McpBridge | None = None
         self._mcp_servers: list[MCPStdioServerConfig] = []
+        self._shell_stream: LineCallback | None = None
         self._action_lock = threading.Lock()  # one action at a time, as OpenHands' own client
         super().__init__(
             config,
@@ -280,7 +282,8 @@ class RayRuntime(Runtime):  # type: ignore[misc]
 
     def run(self, action: CmdRunAction) -> Observation:
         """Run a command in the session's shell."""
-        return self._act(action)
+        with streamed(self._live(), self._shell_stream):
+            return self._act(action)
 
     def run_ipython(self, action: IPythonRunCellAction) -> Observation:
         """Run a cell in the session's kernel."""
@@ -445,6 +448,11 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         config = self.get_mcp_config()
         clients = await create_mcp_clients(config.sse_servers, config.shttp_servers, self.sid)
         return await call_tool_mcp(clients, action)
+
+    def subscribe_to_shell_stream(self, callback: LineCallback | None = None) -> bool:
+        """Call ``callback`` with each line that commands print from now on, while they run; None ends that."""
+        self._shell_stream = callback
+        return True
 
     @classmethod
     def setup(cls, config: OpenHandsConfig, headless_mode: bool = False) -> None:

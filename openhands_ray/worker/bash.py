@@ -19,6 +19,7 @@ from openhands_ray.worker.commands import LINE_BYTES, Script, parse, typed
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.prompt import RCFILE, Prompt, Prompts
 from openhands_ray.worker.screen import render, rows_of, show
+from openhands_ray.worker.stream import OutputStream
 from openhands_ray.worker.terminal import Terminal
 
 #: Seconds without new output after which a command that does not block is handed back. From OpenHands' ActionExecutor.
@@ -60,14 +61,16 @@ class BashSession:
         env: Mapping[str, str],
         *,
         no_change_timeout_s: float = NO_CHANGE_TIMEOUT_S,
+        stream: OutputStream | None = None,
     ) -> None:
-        """Start the shell in ``cwd``.
+        """Start the shell in ``cwd``; ``stream`` gets what it prints.
 
         Raises:
             ShellError: it did not come to its first prompt.
         """
         self._env = {**env, "TERM": "tmux-256color"}
         self._no_change_timeout_s = no_change_timeout_s
+        self._stream = stream or OutputStream()
         self._state = _State.IDLE
         self._command = ""  # the one that runs
         self._echo = b""  # what the terminal shows of it, until that is found and cut
@@ -92,6 +95,7 @@ class BashSession:
             self._terminal.close()
             raise ShellError(f"The shell did not come to its first prompt in {self.cwd}. It said: {output!r}")
         self._terminal.clear()
+        self._terminal.on_output = self._stream.feed
         self._prompt = prompt
         self._state = _State.IDLE
 
@@ -186,6 +190,7 @@ class BashSession:
         self._terminal.repair()
         data = typed(script)
         self._command, self._echo = command, data.replace(b"\n", b"\r\n")
+        self._stream.expect(self._echo)
         self._state = _State.RUNNING
         return data
 

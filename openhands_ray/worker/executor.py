@@ -31,6 +31,7 @@ from openhands_ray.worker.ipython import IPython
 from openhands_ray.worker.mcp_servers import Servers
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
+from openhands_ray.worker.stream import OutputStream
 from openhands_ray.worker.transfer import Transfers
 from openhands_ray.worker.viewer import FileViewer
 from openhands_ray.worker.vscode import VSCode
@@ -59,6 +60,7 @@ class Executor:
         self._environment: dict[str, str] = start["environment"]
         self._paths = Paths(start["workspace"], start["folder"])
         self._no_change_timeout_s = float(start["no_change_timeout_s"])
+        self._stream = OutputStream()
         self._shell = self._new_shell(self._paths.folder)
         self._editor = Editor(self._paths)
         self._files = Files(self._paths, self._editor)
@@ -76,7 +78,8 @@ class Executor:
             self._ipython.start_in_background()
 
     def _new_shell(self, cwd: str) -> BashSession:
-        return BashSession(cwd, self._environment, no_change_timeout_s=self._no_change_timeout_s)
+        timeout_s = self._no_change_timeout_s
+        return BashSession(cwd, self._environment, no_change_timeout_s=timeout_s, stream=self._stream)
 
     def _new_vscode(self, server: str | None) -> VSCode | None:
         if server is None:
@@ -158,6 +161,7 @@ class Executor:
         operation, args = request.get("operation"), request.get("args", {})
         operations: dict[str, Callable[..., Any]] = {
             "list": self._files.list,
+            "shell_output": self._stream.take,
             **self._transfers.operations(),
             **self._servers.operations(),
             "add_environment": self._add_environment,

@@ -14,7 +14,7 @@ import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from openhands_ray.worker.screen import COLUMNS, KEPT_LINES, ROWS
@@ -68,6 +68,7 @@ class Terminal:
         self.dropped_lines = 0  # how many lines went from the front of the buffer since it was last cleared
         self.eof = False  # whether every holder of the terminal has closed it: nothing will come any more
         self.last_output = time.monotonic()
+        self.on_output: Callable[[bytes], None] = _ignore
         self._untyped: deque[bytes] = deque()
         self._typing = threading.Lock()
         self._readable, self._writable = select.poll(), select.poll()
@@ -171,7 +172,8 @@ class Terminal:
             os.killpg(self.process.pid, signal.SIGHUP)
         self.process.kill()
         self.process.wait()
-        master, self._master = self._master, -1
+        with self.changed:
+            master, self._master = self._master, -1
         os.close(self._close)
         self._drainer.join()
         self._drained.close()
@@ -206,6 +208,7 @@ class Terminal:
             self.eof = True
             return
         self.last_output = time.monotonic()
+        self.on_output(data)
         self.buffer += data
         if len(self.buffer) > TRIM_BYTES:
             self._trim()
@@ -220,6 +223,10 @@ class Terminal:
             return
         self.dropped_lines += max(excess, 1)
         del self.buffer[:cut]
+
+
+def _ignore(_: bytes) -> None:
+    pass
 
 
 def _as_tmux(modes: list[Any]) -> list[Any]:
