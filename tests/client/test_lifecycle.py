@@ -388,4 +388,4 @@ def test_openhands_own_runtime_makes_the_same_of_values() -> None:
     show = f"{sys.executable} -c 'import os; print(ascii([os.environ[each] for each in {names}]))'"
     theirs = ask("values", given, show, ["it's", "plain"])
     assert theirs["shown"] == ascii([theirs for _, theirs in good])
-    assert theirs["failed"] == ["it's", "plain"]  # its shell waits for another quote, and answers nothing any more
+    assert theirs["failed"][-1] == "plain"  # its shell waits for another quote, and answers nothing any more
