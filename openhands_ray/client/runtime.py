@@ -473,9 +473,18 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             server = self._live().request("vscode", REQUEST_TIMEOUT_S)
         if server is None:
             return None
-        there = self._live().info["host"]
-        host = "localhost" if there == socket.gethostname() else there
-        return f"http://{host}:{server['port']}/?tkn={server['token']}&folder={server['folder']}"
+        return f"http://{self._host}:{server['port']}/?tkn={server['token']}&folder={server['folder']}"
+
+    @property
+    def web_hosts(self) -> dict[str, int]:
+        """Where web applications of the agent can be seen, each with the port to serve it on: the node's network."""
+        ports = [] if self._session is None else self._session.info["ports"]
+        return {f"http://{self._host}:{port}": port for port in ports}
+
+    @property
+    def _host(self) -> str:
+        there = str(self._live().info["host"])
+        return "localhost" if there == socket.gethostname() else there
 
 
 @contextmanager

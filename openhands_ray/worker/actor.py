@@ -23,6 +23,7 @@ from openhands_ray.errors import SessionLostError, SessionStartError
 from openhands_ray.worker import vscode
 from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.mailbox import Mailbox
+from openhands_ray.worker.ports import application_ports
 from openhands_ray.worker.sandbox import (
     Isolation,
     Sandbox,
@@ -58,6 +59,7 @@ class SessionActor:
         isolation = _isolation(spec["isolation"])
         root = Path(tempfile.gettempdir(), f"openhands-ray-{os.getuid()}", "sessions", secrets.token_hex(8))
         self._vscode = vscode.SERVER if spec.get("vscode") and os.access(vscode.SERVER, os.X_OK) else None
+        self._ports = application_ports()
         volumes = [Volume(**each) for each in spec["volumes"]]
         if self._vscode is not None and isolation == "sandbox":
             folder = str(Path(self._vscode).parents[1])
@@ -161,6 +163,7 @@ class SessionActor:
         return {
             "pid": os.getpid(),
             "host": socket.gethostname(),
+            "ports": self._ports,
             "executor_pid": None if self._process is None else self._process.pid,
             "alive": self._process is not None and self._process.poll() is None,
             "isolation": self._sandbox.isolation,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 
 import psutil
+
+#: Seconds that all processes have to stop.
+STOP_TIMEOUT_S = 10
 
 
 class Freezer:
@@ -15,13 +19,19 @@ class Freezer:
         self.paused = False
 
     def pause(self) -> None:
-        """Stop them all; memory, files and sockets stay. Idempotent."""
+        """Stop them all, and wait until they have stopped; memory, files and sockets stay. Idempotent.
+
+        Raises:
+            TimeoutError: one of them could not be stopped: it waits for a disk. It will not run when it could, either.
+        """
         self.paused = True
-        stopped: set[int] = set()
-        # What was forked meanwhile is found in the next round; a stopped process forks no more.
-        while new := [each for each in _descendants() if each.pid not in stopped]:
-            _signal(new, signal.SIGSTOP)
-            stopped |= {each.pid for each in new}
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        # What was forked meanwhile is found in the next round; what has stopped forks no more.
+        while running := [each for each in _descendants() if _is_running(each)]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Some processes did not stop within {STOP_TIMEOUT_S} seconds: {running}")
+            _signal(running, signal.SIGSTOP)
+            time.sleep(0.001)  # the kernel tells nobody but a parent when a process stops
 
     def resume(self) -> None:
         """Let them go on. Idempotent.
@@ -40,6 +50,13 @@ def _descendants() -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             found.extend(process.children())
     return found
+
+
+def _is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(processes: list[psutil.Process], signum: signal.Signals) -> None:

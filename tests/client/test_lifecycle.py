@@ -102,6 +102,18 @@ def test_what_a_runtime_says_of_itself(runtime: Any) -> None:
     runtime.check_if_alive()
 
 
+def test_a_web_application_of_the_agent_is_seen_where_it_is_said_to_be(runtime: Any) -> None:
+    import httpx
+
+    (url, port), _ = runtime.web_hosts.items()
+    assert url == f"http://localhost:{port}"
+    output(runtime, "mkdir site; echo hello > site/index.html")
+    output(runtime, f"{sys.executable} -m http.server --directory site {port} > log 2>&1 &")
+    output(runtime, f"until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do :; done")
+    assert httpx.get(url).text == "hello\n"
+    output(runtime, "kill %1; rm -r site log")
+
+
 def test_the_address_of_a_vscode_server(make_runtime: MakeRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     from openhands_ray.worker import vscode
 
