@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shlex
 import socket
 import tempfile
 import threading
@@ -55,6 +53,7 @@ from openhands.utils.async_utils import call_sync_from_async
 
 from openhands_ray import wire
 from openhands_ray.archive import pack
+from openhands_ray.client.environment import export_commands
 from openhands_ray.client.stream import LineCallback, streamed
 from openhands_ray.client.translation import openhands_errors
 from openhands_ray.client.volumes import volumes
@@ -210,13 +209,13 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         """End the session; one that was attached to, or that is to stay alive, goes on. Idempotent."""
         session, self._session = self._session, None
         bridge, self._mcp, self._mcp_servers = self._mcp, None, []
-        if bridge is not None:
-            bridge.close()
         if session is None:
             return
         self._closed = True
         if not (self.attach_to_existing or self.config.sandbox.keep_runtime_alive):
             session.close()
+        if bridge is not None:  # after the session, whose end is the end of its servers too
+            bridge.close()
 
     @classmethod
     async def delete(cls, conversation_id: str) -> None:
@@ -270,15 +269,10 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         environment = {name.upper(): value for name, value in env_vars.items()}
         with openhands_errors():
             self._live().request("add_environment", REQUEST_TIMEOUT_S, environment=environment)
-        # In JSON's quotes, as OpenHands: the shell expands what is in them, so that "/opt/bin:$PATH" works.
-        exports = {name: f"export {name}={json.dumps(value)}" for name, value in environment.items()}
+        now, lasting = export_commands(environment)
         failed = f"Failed to add env vars [{environment.keys()}] to"
-        self._run_cmd_with_retry("; ".join(exports.values()), f"{failed} environment")
-        lasting = (
-            f"grep -q '^export {name}=' ~/.bashrc || printf '%s\\n' {shlex.quote(export)} >> ~/.bashrc"
-            for name, export in exports.items()
-        )
-        self._run_cmd_with_retry("touch ~/.bashrc; " + "; ".join(lasting), f"{failed} .bashrc")
+        self._run_cmd_with_retry(now, f"{failed} environment")
+        self._run_cmd_with_retry(lasting, f"{failed} .bashrc")
 
     def run(self, action: CmdRunAction) -> Observation:
         """Run a command in the session's shell."""

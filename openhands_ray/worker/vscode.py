@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from openhands_ray.worker.ports import free_port
+
 #: Where OpenHands' images have the server.
 SERVER = "/openhands/.openvscode-server/bin/openvscode-server"
 
+#: Where OpenHands' runtimes look for its port.
+PORTS = range(40000, 50000)
+
+#: How often it is started until it listens.
+ATTEMPTS = 3
+
 #: Seconds that the server may take until it says where it listens.
-START_TIMEOUT_S = 10
+START_TIMEOUT_S = 20
 
 #: What OpenHands' plugin writes into the workspace.
 SETTINGS = {
@@ -35,23 +42,29 @@ class VSCode:
         Raises:
             OSError: it cannot be run.
         """
-        self._folder = folder
+        self._server, self._environment, self._folder = server, dict(environment), folder
         self._token = secrets.token_urlsafe(24)
-        self._port = _free_port()
         self._answered = threading.Event()
         _write_settings(Path(folder, ".vscode"))
+        self._start()
+        threading.Thread(target=self._listen, name="vscode", daemon=True).start()
+
+    def _start(self) -> None:
+        port = free_port(PORTS)
+        if port is None:
+            raise OSError("no port is free for it")
+        self._port = port
         self._process = subprocess.Popen(
             [
-                *(server, "--host", "0.0.0.0", "--port", str(self._port)),
+                *(self._server, "--host", "0.0.0.0", "--port", str(port)),
                 *("--connection-token", self._token, "--disable-workspace-trust"),
             ],
-            env=dict(environment),
-            cwd=folder,
+            env=self._environment,
+            cwd=self._folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        threading.Thread(target=self._listen, name="vscode", daemon=True).start()
 
     def address(self) -> dict[str, Any] | None:
         """Return ``port``, ``token`` and ``folder`` when the server is there, or None when it is not, or has ended."""
@@ -60,19 +73,21 @@ class VSCode:
         return {"port": self._port, "token": self._token, "folder": self._folder}
 
     def _listen(self) -> None:
-        """Take what it prints: the line that says where it listens, and all others, so that it never waits."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if b" at " in line:
-                self._answered.set()
-        self._process.wait()
+        """Take what it prints: the line that says where it listens, and all others, so that it never waits.
+
+        One that ends before it listens is started again: somebody may have been quicker to take its port.
+        """
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._start()
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                if b" at " in line:
+                    self._answered.set()
+            self._process.wait()
+            if self._answered.is_set():
+                return
         self._answered.set()
-
-
-def _free_port() -> int:
-    with socket.create_server(("", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
 
 
 def _write_settings(folder: Path) -> None:

@@ -18,13 +18,13 @@ from openhands_ray.worker.sandbox import executor_argv, executor_environment
 
 class Program:
     def __init__(self, folder: Path, /, **start: Any) -> None:
-        (self.actions, a), (self.controls, b) = socket.socketpair(), socket.socketpair()
-        fds = (a.fileno(), b.fileno())
+        (self.actions, a), (self.controls, b), (self.letters, c) = (socket.socketpair() for _ in range(3))
+        fds = (a.fileno(), b.fileno(), c.fileno())
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder)}
         env = executor_environment(environment)
         self.process = subprocess.Popen(executor_argv(fds, CODE), pass_fds=fds, env=env, cwd="/")
-        a.close()
-        b.close()
+        for channel in (a, b, c):
+            channel.close()
         default = {"workspace": "/workspace", "folder": str(folder), "no_change_timeout_s": 10, "kernel": False}
         self.answer = self.ask({**default, "environment": environment, **start})
 
@@ -34,8 +34,8 @@ class Program:
         return wire.unpack(wire.receive_frame(channel))
 
     def close(self) -> int:
-        self.actions.close()
-        self.controls.close()
+        for channel in (self.actions, self.controls, self.letters):
+            channel.close()
         return self.process.wait(10)
 
 

@@ -54,6 +54,7 @@ def address(session: LocalSession) -> Any:
 def test_it_is_started_with_the_session_and_ends_with_it(isolation: str, server: Path) -> None:
     session = LocalSession(isolation, vscode=True)
     found = address(session)
+    assert found is not None, session.actor._last_words()
     assert found == address(session)
     url = f"http://127.0.0.1:{found['port']}/"
     assert httpx.get(url, params={"tkn": "wrong"}).status_code == 403
