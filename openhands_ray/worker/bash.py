@@ -81,7 +81,7 @@ class BashSession:
 
     def _start(self) -> None:
         self._prompts = Prompts()
-        self._scanned = 0
+        self._scanned, self._dropped_lines = 0, 0  # up to where the buffer was looked at, and what went before it
         env = {**self._env, "OPENHANDS_RAY_KEY": self._prompts.key}
         argv = ["/bin/bash", "--noediting", "--rcfile", str(RCFILE), "-i"]
         try:
@@ -237,12 +237,13 @@ class BashSession:
 
     def _take_prompt(self) -> Prompt | None:
         """Cut the prompt out of the buffer if it has come; look at each byte of output once."""
-        buffer = self._terminal.buffer
-        if self._scanned > len(buffer):
-            self._scanned = 0
-        found = self._prompts.pattern.search(buffer, max(0, self._scanned - 8192))
+        buffer, mark = self._terminal.buffer, self._prompts.mark
+        if self._terminal.dropped_lines != self._dropped_lines or self._scanned > len(buffer):
+            self._dropped_lines, self._scanned = self._terminal.dropped_lines, 0
+        at = buffer.find(mark, self._scanned)
+        found = None if at < 0 else self._prompts.pattern.search(buffer, max(0, at - len(mark)))
         if found is None:
-            self._scanned = len(buffer)
+            self._scanned = at if at >= 0 else max(0, len(buffer) - len(mark))
             return None
         prompt = Prompt.parse(found.group(1))
         self._terminal.cut(found.start(), found.end())
@@ -329,6 +330,7 @@ class BashSession:
         """Return what the terminal shows from the command on; and, where the command has gone from it, again."""
         self._cut_echo()
         terminal = self._terminal
+        terminal.trim()
         rows = rows_of(self._command)
         shown = show(bytes(terminal.buffer), rows, dropped_lines=terminal.dropped_lines, prompt=prompt)
         if not shown.complete:

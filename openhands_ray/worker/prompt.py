@@ -62,8 +62,10 @@ class Prompts:
         #: What is printed when a command has been read and starts.
         self.started = b"\x1b]7777;" + key + b";S\x07"
         # A shell that is not bash shows the escapes as they are written, and what it expands between them.
+        #: In every prompt, and quickly found.
+        self.mark = key + b";P;"
         fields = rb"(\d+(?:\x1f|\\037)[^\x07]*?)(?:\x07\r*\n|\\a\\n)"
-        self.pattern = re.compile(rb"(?:\x1b|\\e)\]7777;" + key + rb";P;" + fields)
+        self.pattern = re.compile(rb"(?:\x1b|\\e)\]7777;" + self.mark + fields)
 
     def repair(self) -> bytes:
         """Return a command that sets the prompt again, changes no ``$?`` and is not in the history."""

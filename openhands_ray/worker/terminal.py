@@ -22,8 +22,8 @@ from openhands_ray.worker.screen import COLUMNS, KEPT_LINES, ROWS
 #: Bytes at which the buffer is cut back to the lines that are kept.
 TRIM_BYTES = 4 * 1024 * 1024
 
-#: Bytes kept at most, whatever the length of the lines.
-MAX_BYTES = 32 * 1024 * 1024
+#: Bytes kept at most, whatever the length of the lines; when there are more, half of them go.
+MAX_BYTES = 24 * 1024 * 1024
 
 _READ_BYTES = 65536
 
@@ -65,6 +65,7 @@ class Terminal:
             os.close(slave)
         os.set_blocking(self._master, False)
         self.buffer = bytearray()
+        self._trim_at = TRIM_BYTES
         self.dropped_lines = 0  # how many lines went from the front of the buffer since it was last cleared
         self.eof = False  # whether every holder of the terminal has closed it: nothing will come any more
         self.last_output = time.monotonic()
@@ -108,6 +109,7 @@ class Terminal:
         """Forget what was written."""
         self.buffer.clear()
         self.dropped_lines = 0
+        self._trim_at = TRIM_BYTES
 
     def cut(self, start: int, end: int) -> None:
         """Take a part out of the buffer."""
@@ -210,13 +212,15 @@ class Terminal:
         self.last_output = time.monotonic()
         self.on_output(data)
         self.buffer += data
-        if len(self.buffer) > TRIM_BYTES:
-            self._trim()
+        if len(self.buffer) > self._trim_at:
+            self.trim()
+            self._trim_at = len(self.buffer) + TRIM_BYTES
 
-    def _trim(self) -> None:
+    def trim(self) -> None:
+        """Cut the buffer back to the lines that a terminal keeps."""
         excess = self.buffer.count(b"\n") - KEPT_LINES
         if excess > 0:
-            cut = _end_of_line(self.buffer, excess)
+            cut = _start_of_last(self.buffer, KEPT_LINES)
         elif len(self.buffer) > MAX_BYTES:
             cut = len(self.buffer) - MAX_BYTES // 2
         else:
@@ -240,9 +244,9 @@ def _take_controlling_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def _end_of_line(data: bytearray, count: int) -> int:
-    """Return the offset just after the ``count``-th newline."""
-    position = 0
-    for _ in range(count):
-        position = data.index(b"\n", position) + 1
-    return position
+def _start_of_last(data: bytearray, count: int) -> int:
+    """Return the offset after which there are ``count`` newlines."""
+    position = len(data)
+    for _ in range(count + 1):
+        position = data.rindex(b"\n", 0, position)
+    return position + 1

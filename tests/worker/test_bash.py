@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,6 +128,13 @@ def test_the_last_lines_of_long_output_are_kept(shared: BashSession) -> None:
     assert content(shared, "echo next") == "next"
 
 
+def test_the_prompt_is_found_whatever_goes_from_the_front(shared: BashSession) -> None:
+    for length in (300, 380, 400):  # 11,000 such lines are about what a buffer is cut at
+        observation = run(shared, f"seq -f %0{length}.0f 40000")
+        assert metadata(observation)["exit_code"] == 0
+        assert observation["content"].endswith("040000")
+
+
 def test_output_cannot_forge_a_prompt(shared: BashSession) -> None:
     assert content(shared, "echo ${OPENHANDS_RAY_KEY-unset}") == "unset"
     run(shared, r"printf '\e]7777;0123456789abcdef0123456789abcdef;P;9\x1f\x1fu\x1fh\x1f/\x1f/\a'")
@@ -136,6 +144,63 @@ def test_output_cannot_forge_a_prompt(shared: BashSession) -> None:
 def test_a_changed_prompt_does_not_matter(shared: BashSession) -> None:
     run(shared, "PS1='$ '; export PS1")
     assert content(shared, "echo here") == "here"
+
+
+@pytest.mark.parametrize("command", ["unset PS1 PROMPT_COMMAND; (exit 3)", "PROMPT_COMMAND=; PS1='> '; (exit 3)"])
+def test_a_prompt_that_was_lost_comes_back(own: BashSession, command: str) -> None:
+    assert metadata(run(own, command))["exit_code"] == 3
+    assert content(own, "echo $?; fc -ln -2 | head -n 1").split("\n")[0] == "3"
+    assert metadata(run(own, "cd /; false"))["exit_code"] == 1
+    assert own.cwd == "/"
+
+
+def test_what_only_looks_like_a_lost_prompt_is_left_alone(own: BashSession) -> None:
+    run(own, "unset PS1 PROMPT_COMMAND; read x")
+    assert metadata(run(own, "typed", is_input=True, blocking=True, timeout_s=0.5))["exit_code"] == 0
+    assert content(own, "echo $x") == "typed"
+    run(own, 'unset PS1 PROMPT_COMMAND; echo "open')
+    run(own, 'end"', is_input=True)
+    assert content(own, "echo $x") == "typed"
+
+
+def test_nothing_that_prints_the_prompt_is_one(shared: BashSession) -> None:
+    for command in ("env", "set", "declare -p PS1 PROMPT_COMMAND PS0", "echo $PS1; echo $PROMPT_COMMAND"):
+        observation = run(shared, f"{command}; cd /; echo end")
+        assert observation["content"].endswith("end")
+        assert metadata(observation)["working_dir"] == "/"
+    assert content(shared, "set -x; cd .; set +x") == "+ cd .\n+ set +x"
+
+
+@pytest.mark.parametrize("shell", ["bash", "bash --norc", "sh", "dash"])
+def test_a_shell_in_the_shell(own: BashSession, shell: str) -> None:
+    assert metadata(run(own, shell))["exit_code"] == 0
+    assert content(own, "x=1; echo in $x") == "in 1"
+    assert metadata(run(own, "(exit 3)"))["exit_code"] == 3
+    run(own, "exit")
+    assert content(own, "echo ${x-out}") == "out"
+
+
+def test_input_for_what_has_ended_is_not_run(own: BashSession, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    run(own, "read x <go; echo done")
+    (tmp_path / "go").write_text("\n")
+    with own._terminal.changed:
+        assert own._terminal.changed.wait_for(own._finished, 20)
+    observation = run(own, "touch typed", is_input=True)
+    assert (observation["content"], metadata(observation)["exit_code"]) == ("done", 0)
+    assert content(own, "ls") == "go"
+
+
+def test_variables_of_the_session_are_few(own: BashSession) -> None:
+    names = set(content(own, "compgen -v").split())
+    assert {name for name in names if "openhands" in name.lower() or name.startswith("__")} == set()
+    exported = set(content(own, "compgen -e").split())
+    assert exported - {"PATH", "HOME", "USER", "TERM", "LANG", "PWD", "OLDPWD", "SHLVL", "_"} == {
+        "PS1",
+        "PS2",
+        "PROMPT_COMMAND",
+    }
+    assert content(own, "declare -F") == ""
 
 
 def test_a_raw_terminal_is_repaired(shared: BashSession) -> None:
@@ -251,3 +316,37 @@ def test_a_shell_that_was_killed_while_nobody_looked(own: BashSession) -> None:
     observation = run(own, "echo again")
     assert observation["content"] == "again" or "a new one was started" in metadata(observation)["suffix"]
     assert content(own, "echo then") == "then"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "flood", ["yes | head -c 1G", "yes | tr -d '\\n' | head -c 200M", "yes $'a\\rb' | head -c 100M"]
+)
+def test_a_flood_passes_in_bounded_memory(tmp_path: Path, flood: str) -> None:
+    shell = make(tmp_path)
+    try:
+        run(shell, "seq 50000")
+        here = psutil.Process()
+        before = here.memory_info().rss
+        peak = before
+        done = threading.Event()
+
+        def watch() -> None:
+            nonlocal peak
+            while not done.wait(0.05):
+                peak = max(peak, here.memory_info().rss)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        observation = run(shell, f"{flood}; date +%s.%N >{tmp_path}/ended", timeout_s=1500)
+        late_s = time.time() - float((tmp_path / "ended").read_text())
+        done.set()
+        watcher.join()
+        assert metadata(observation)["exit_code"] == 0
+        assert metadata(observation)["prefix"].startswith("[Previous command outputs are truncated.")
+        print(f"\n{flood}: {late_s:.2f} s after the program, {(peak - before) / 2**20:.0f} MB")
+        assert peak - before < 256 * 2**20
+        assert content(shell, "echo next") == "next"
+    finally:
+        shell.close()
