@@ -123,7 +123,7 @@ class Browser(SessionBenchmark):
 
     version = "2"
     number = 1
-    repeat = 5
+    repeat = 3
     warmup_time = 0.0
 
     def prepare(self) -> None:

@@ -16,8 +16,8 @@ class Initialization:
     version = "2"
     # One sample is seconds long, and a second call in it would find the cluster of the first.
     number = 1
-    repeat = 3
-    rounds = 1
+    repeat = 2
+    rounds = 2
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -44,7 +44,7 @@ class NewSession(SessionBenchmark):
     timeout = 180.0
     version = "2"
     number = 1
-    repeat = 4
+    repeat = 3
     warmup_time = 0.0
 
     def time_new_session(self) -> None:

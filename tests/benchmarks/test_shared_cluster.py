@@ -38,6 +38,7 @@ class Probe(SessionBenchmark):
         return self.track_first()
 
 class Samples(SessionBenchmark):
+    rounds = 1
     number = 1
     repeat = 3
     warmup_time = 0

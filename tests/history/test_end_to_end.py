@@ -31,7 +31,7 @@ CONTROLS = ("actions.File.time_read", "actions.Command.time_simple_command")
 PROVENANCE = "provenance.Provenance.track_mark"
 
 # A step of twenty times needs fewer samples than the suite takes.
-SAMPLES = ("--attribute", "repeat=(5,20,0.5)", "--attribute", "warmup_time=0.2")
+SAMPLES = tuple(f"--attribute={each}" for each in ("rounds=1", "repeat=(5,20,0.5)", "warmup_time=0.2"))
 
 # Other work on this machine may begin or end while the commits are measured, and make all that comes after it twice as
 # slow, or fast. What is planted is beyond that.
@@ -240,7 +240,7 @@ def test_find_ends_on_the_commit(measured: Clone) -> None:
     # The range ends before the commit that cannot be built, at which `asv find` would stop.
     searched = f"{measured.commits[0]}..{measured.commits[BROKEN_AFTER - 1]}"
 
-    answer = measured.asv("find", searched, f"^{SLOWED}$", "--skip-save")
+    answer = measured.asv("find", searched, f"^{SLOWED}$", "--skip-save", "--launch-method", "forkserver")
 
     assert answer.returncode == 0
     last = answer.stdout.strip().splitlines()[-1]
