@@ -30,17 +30,17 @@ SLOWED = "actions.File.time_write"
 CONTROLS = ("actions.File.time_read", "actions.Command.time_simple_command")
 PROVENANCE = "provenance.Provenance.track_mark"
 
-# A step of twenty times needs fewer samples than the suite takes.
+# A step of a hundred times needs fewer samples than the suite takes.
 SAMPLES = tuple(f"--attribute={each}" for each in ("rounds=1", "repeat=(5,20,0.5)", "warmup_time=0.2"))
 
-# Other work on this machine may begin or end while the commits are measured, and make all that comes after it twice as
-# slow, or fast. What is planted is beyond that.
-THRESHOLD = 3.0
+# Other work on this machine may begin or end while the commits are measured, and make all that comes after it several
+# times as slow, or fast: 3.5 times was seen at a load of 15 on two cores. What is planted is beyond that.
+THRESHOLD = 5.0
 
 COMMITS = 10
 SLOW_COMMIT = 6  # from 1
 BROKEN_AFTER = 8  # the commit that cannot be built comes after this one
-SLOWNESS_S = 0.05  # some twenty times what a small write takes
+SLOWNESS_S = 0.1  # a hundred times what a small write takes, and ten times what it takes beside much other work
 
 # What each commit adds to the worker. The mark of its number is put in place of a word in what is written, so that a
 # file tells which commit's worker wrote it.
@@ -74,6 +74,8 @@ from benchmarks.common import SessionBenchmark
 
 
 class Provenance(SessionBenchmark):
+    unit = "mark"
+
     def track_mark(self):
         """The mark of the commit, or -1 where client and worker come from different commits."""
         from openhands_ray.client.commit_under_test import MARK
