@@ -90,7 +90,10 @@ def matching(name: str, thresholds: Mapping[str, float]) -> Iterator[float]:
 
 def print_noise(found: Sequence[Noise], console: Console) -> None:
     """Prints a line for each benchmark."""
-    table = Table("benchmark", "runs", "median", "max/min", "run to run", "threshold", "")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("benchmark", no_wrap=True)
+    for heading in ("runs", "median", "max/min", "run to run", "threshold"):
+        table.add_column(heading, justify="right")
     for each in found:
         table.add_row(
             escape(each.name),
@@ -98,10 +101,15 @@ def print_noise(found: Sequence[Noise], console: Console) -> None:
             human_value(median(each.values), each.unit),
             f"{each.spread:.2f}",
             f"{each.step:.2f}",
-            f"+{each.threshold:.0%}",
-            "" if each.covered else "[bold red]below the noise[/]",
+            f"+{each.threshold:.0%}" if each.covered else f"[bold red]+{each.threshold:.0%} too low[/]",
         )
     console.print(table)
+
+
+def _console() -> Console:
+    """Returns a console that cuts no name where the output is no terminal, for which rich takes 80 columns."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print_noise(noise(snapshots, Config.load(str(options.config)).regressions_thresholds), Console())
+    print_noise(noise(snapshots, Config.load(str(options.config)).regressions_thresholds), _console())
     return 0
 
 

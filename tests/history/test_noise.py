@@ -62,7 +62,7 @@ def test_the_table_says_which_threshold_is_below_the_noise() -> None:
     print_noise([only(2.0, 3.0)], Console(file=text, width=120))
 
     assert READ in text.getvalue()
-    assert "below the noise" in text.getvalue()
+    assert "+40% too low" in text.getvalue()
 
 
 def test_the_command_reads_the_runs_of_a_commit(make_project: MakeProject, capsys: pytest.CaptureFixture[str]) -> None:
