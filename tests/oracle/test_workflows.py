@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-import local_runtime
+import local_workflows
 import pytest
 import workflows
 
@@ -53,7 +53,7 @@ def test_local_runtime_answers_as_recorded(name: str) -> None:
     missing = dict(enumerate(recorded["observations"])) | {"files": recorded["files"], "end": recorded["end"]}
 
     for _ in range(3):
-        replayed = local_runtime.replayed(name)
+        replayed = local_workflows.replayed(name)
         found = dict(enumerate(replayed["observations"])) | {"files": replayed["files"], "end": replayed["end"]}
         missing = {key: value for key, value in missing.items() if found.get(key) != value}
         if not missing:

@@ -1,6 +1,6 @@
 """OpenHands' ``LocalRuntime`` behind the walls of one of our sandboxes.
 
-``python tests/oracle/local_runtime.py [NAME ..]`` records what comes of the workflows there.
+``python tests/oracle/local_workflows.py [NAME ..]`` records what comes of the workflows there.
 
 With ``--inside`` this is the program inside: it replays one workflow and prints what came of it. ``LocalRuntime``
 starts its server as a program, which is this one, too, with ``--server``. The sandbox ends what ``LocalRuntime`` leaves
@@ -36,14 +36,15 @@ _ENVIRONMENT = {
 def replayed(name: str) -> Any:
     """Replay a workflow on ``LocalRuntime``, in a sandbox of its own, and return what came of it."""
     from openhands_ray.worker.actor import CODE
-    from openhands_ray.worker.sandbox import Sandbox, Volume
+    from openhands_ray.worker.sandbox import Sandbox
+    from openhands_ray.worker.volumes import Volume
 
     with tempfile.TemporaryDirectory(prefix="workflow-") as folder:
         volumes = [Volume(str(ROOT / "tests"), str(ROOT / "tests"), writable=False)]
         sandbox = Sandbox(Path(folder, "session"), "/workspace", "sandbox", volumes)
         sandbox.create()
         done = subprocess.run(
-            sandbox.wrap([sys.executable, str(HERE / "local_runtime.py"), "--inside", name], CODE),
+            sandbox.wrap([sys.executable, str(HERE / "local_workflows.py"), "--inside", name], CODE),
             env={**sandbox.environment(), **_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -77,7 +78,7 @@ def _inside(name: str) -> None:
 def _calm(command: list[str]) -> list[str]:
     """Return OpenHands' command for its server with this program in place of its module."""
     module = command.index("-m")
-    return [*command[:module], str(HERE / "local_runtime.py"), "--server", *command[module + 2 :]]
+    return [*command[:module], str(HERE / "local_workflows.py"), "--server", *command[module + 2 :]]
 
 
 def _server(arguments: list[str]) -> None:
