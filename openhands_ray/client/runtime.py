@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from openhands.core.config import OpenHandsConfig
 from openhands.core.config.mcp_config import MCPConfig, MCPStdioServerConfig
@@ -51,8 +48,7 @@ from openhands.runtime.runtime_status import RuntimeStatus
 from openhands.runtime.utils.system_stats import update_last_execution_time
 from openhands.utils.async_utils import call_sync_from_async
 
-from openhands_ray import wire
-from openhands_ray.archive import pack
+from openhands_ray.client.copies import download, upload
 from openhands_ray.client.environment import export_commands
 from openhands_ray.client.stream import LineCallback, streamed
 from openhands_ray.client.translation import openhands_errors
@@ -60,12 +56,10 @@ from openhands_ray.client.volumes import volumes
 from openhands_ray.cluster import connected, disconnect
 from openhands_ray.config import Settings
 from openhands_ray.errors import (
-    OpenHandsRayError,
     SessionExistsError,
     SessionLostError,
     SessionNotFoundError,
     SessionTimeoutError,
-    TransferError,
 )
 from openhands_ray.session import Session
 
@@ -366,28 +360,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             AgentRuntimeDisconnectedError: the session has ended.
             TransferError: the session did not take it; nothing was written there.
         """
-        if not os.path.exists(host_src):
-            raise FileNotFoundError(f"Source file {host_src} does not exist")
-        if not recursive:
-            with open(host_src, "rb") as file:
-                self._upload(file, sandbox_dest, os.path.basename(host_src), archive=host_src.endswith(".zip"))
-            return
-        with tempfile.TemporaryFile(prefix="openhands-ray-", suffix=".zip") as packed:
-            pack(host_src, packed, os.path.dirname(host_src))
-            packed.seek(0)
-            self._upload(packed, sandbox_dest, os.path.basename(host_src), archive=True)
-
-    def _upload(self, file: IO[bytes], folder: str, name: str, *, archive: bool) -> None:
-        session = self._live()
-        with _copying(f"{name!r} to {folder} in the session"):
-            transfer = session.request("upload", REQUEST_TIMEOUT_S)
-            try:
-                while data := file.read(wire.CHUNK_BYTES):
-                    session.request("write_chunk", REQUEST_TIMEOUT_S, transfer=transfer, data=data)
-                session.request("finish_upload", None, transfer=transfer, folder=folder, name=name, archive=archive)
-            except BaseException:
-                _cancel(session, transfer)
-                raise
+        upload(self._live(), host_src, sandbox_dest, recursive)
 
     def copy_from(self, path: str) -> Path:
         """Return a new zip file, here, of all that is below ``path`` in the session. The caller removes it.
@@ -397,21 +370,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             AgentRuntimeDisconnectedError: the session has ended.
             TransferError: the session could not give it.
         """
-        session = self._live()
-        with _copying(f"{path} from the session"):
-            transfer = session.request("download", None, path=path)
-            with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip", delete=False) as packed:
-                try:
-                    size = wire.CHUNK_BYTES
-                    while data := session.request("read_chunk", REQUEST_TIMEOUT_S, transfer=transfer, size=size):
-                        packed.write(data)
-                        if len(data) < size:
-                            break
-                except BaseException:
-                    os.unlink(packed.name)
-                    _cancel(session, transfer)
-                    raise
-        return Path(packed.name)
+        return download(self._live(), path)
 
     def get_mcp_config(self, extra_stdio_servers: list[MCPStdioServerConfig] | None = None) -> MCPConfig:
         """Return the MCP servers under their addresses; those that are processes live in the session, behind one.
@@ -479,24 +438,3 @@ class RayRuntime(Runtime):  # type: ignore[misc]
     def _host(self) -> str:
         there = str(self._live().info["host"])
         return "localhost" if there == socket.gethostname() else there
-
-
-@contextmanager
-def _copying(what: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except SessionLostError as error:
-        raise AgentRuntimeDisconnectedError(str(error)) from error
-    except SessionTimeoutError as error:
-        raise TimeoutError("Copy operation timed out") from error
-    except (OSError, ValueError, OpenHandsRayError) as error:
-        raise TransferError(f"Copying {what} failed: {error}") from error
-
-
-def _cancel(session: Session, transfer: str) -> None:
-    try:
-        session.request("cancel", REQUEST_TIMEOUT_S, transfer=transfer)
-    except (OSError, ValueError, OpenHandsRayError) as error:
-        log.warning("A copy could not be cancelled: %s", error)
