@@ -330,8 +330,9 @@ def test_delete_starts_no_cluster() -> None:
 
 def test_pause_and_resume(make_runtime: MakeRuntime, tmp_path: Path) -> None:
     from openhands.core.exceptions import AgentRuntimeNotReadyError
+    from openhands.runtime.plugins import JupyterRequirement
 
-    runtime = make_runtime("paused")
+    runtime = make_runtime("paused", plugins=[JupyterRequirement()])
     cell(runtime, "v = 1")
     output(runtime, "v=2; (setsid sleep 1000 &); sleep 1001 &")
     runtime.pause()

@@ -19,7 +19,7 @@ def states(session: LocalSession) -> set[str]:
 
 
 def test_all_processes_stop_and_go_on(isolation: str) -> None:
-    session = LocalSession(isolation, no_change_timeout_s=0.2)
+    session = LocalSession(isolation, no_change_timeout_s=0.2, kernel=True)
     session.run("(setsid sleep 1000 &); v=1")
     session.act("run_ipython", code="v = 2")
     running = session.run("read -r line; echo got $line")
