@@ -53,7 +53,7 @@ def show(data: bytes, command_rows: int = 1, *, dropped_lines: int = 0, prompt: 
     Args:
         data: the output, or the end of it.
         command_rows: how many rows the command takes.
-        dropped_lines: how many lines of the output went before ``data``.
+        dropped_lines: how many rows of the output went before ``data``.
         prompt: whether the next prompt stands below the output.
     """
     text = _decode(data)
@@ -100,6 +100,12 @@ def render(data: bytes) -> str:
 def rows_of(text: str) -> int:
     """Return how many rows ``text`` takes."""
     return sum(map(_rows, text.split("\n")))
+
+
+def rows_written(data: bytes) -> int:
+    """Return how many rows were taken by ``data``: whole lines that only print."""
+    text = _STYLES.sub("", data.decode("utf-8", "ignore"))
+    return rows_of(text.replace("\r", "").removesuffix("\n"))
 
 
 def _rows(line: str) -> int:

@@ -17,13 +17,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from openhands_ray.worker.screen import COLUMNS, KEPT_LINES, ROWS
+from openhands_ray.worker.screen import COLUMNS, KEPT_LINES, ROWS, rows_written
 
 #: Bytes at which the buffer is cut back to the lines that are kept.
 TRIM_BYTES = 4 * 1024 * 1024
 
 #: Bytes kept at most, whatever the length of the lines; when there are more, half of them go.
 MAX_BYTES = 24 * 1024 * 1024
+
+#: Lines whose rows are counted when they go; of more, which are short ones, each is taken for one row.
+_COUNTED = 50_000
 
 _READ_BYTES = 65536
 
@@ -66,7 +69,7 @@ class Terminal:
         os.set_blocking(self._master, False)
         self.buffer = bytearray()
         self._trim_at = TRIM_BYTES
-        self.dropped_lines = 0  # how many lines went from the front of the buffer since it was last cleared
+        self.dropped_lines = 0  # how many rows went from the front of the buffer since it was last cleared
         self.eof = False  # whether every holder of the terminal has closed it: nothing will come any more
         self.last_output = time.monotonic()
         self.on_output: Callable[[bytes], None] = _ignore
@@ -221,11 +224,12 @@ class Terminal:
         excess = self.buffer.count(b"\n") - KEPT_LINES
         if excess > 0:
             cut = _start_of_last(self.buffer, KEPT_LINES)
+            self.dropped_lines += rows_written(bytes(self.buffer[:cut])) if excess <= _COUNTED else excess
         elif len(self.buffer) > MAX_BYTES:
             cut = len(self.buffer) - MAX_BYTES // 2
+            self.dropped_lines += max(1, cut // COLUMNS)
         else:
             return
-        self.dropped_lines += max(excess, 1)
         del self.buffer[:cut]
 
 

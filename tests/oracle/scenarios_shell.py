@@ -397,8 +397,6 @@ SCENARIOS = [
             as_written("echo a \\| b \\> c", "a | b > c"),
             as_written("echo a;", "a"),
             as_written("echo 'a   \nb'", "a\nb"),
-            as_written("[[ -d / ]]\necho hi", "hi"),
-            as_written("echo a\n)", "a\nbash: syntax error near unexpected token `)'", 2),
             as_written("-l x", "bash: -l: command not found", 127),
             as_written("echo 'a\tb'", "a       b"),
         ),

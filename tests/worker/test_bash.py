@@ -67,6 +67,9 @@ def metadata(observation: dict[str, Any]) -> dict[str, Any]:
         ("echo ä€𝄞", "ä€𝄞", 0),
         ("for i in 1 2; do\n echo $i\ndone", "1\n2", 0),
         ("echo a && false || echo b", "a\nb", 0),
+        ("[[ -d / ]]\necho hi", "hi", 0),
+        ("case a in a) echo A;; esac\necho B", "A\nB", 0),
+        ("echo a\n)", "a\nbash: syntax error near unexpected token `)'", 2),
         ("echo )", "bash: syntax error near unexpected token `)'", 2),
     ],
 )

@@ -117,6 +117,14 @@ def test_the_buffer_is_bounded_by_lines(make_terminal: MakeTerminal) -> None:
     assert terminal.buffer.endswith(b"900000\r\n")
 
 
+def test_the_rows_of_what_went_are_counted(make_terminal: MakeTerminal) -> None:
+    script = "printf '\\033[31m%03000d\\033[0m\\n' 1; printf '%02000d\\n' 2; seq 20000"
+    terminal = make_terminal("sh", "-c", script)
+    until(terminal, lambda: terminal.eof)
+    terminal.trim()
+    assert terminal.dropped_lines == 3 + 2 + 20_000 - KEPT_LINES
+
+
 def test_the_buffer_is_bounded_without_lines(make_terminal: MakeTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TRIM_BYTES", 100_000)
     monkeypatch.setattr(module, "MAX_BYTES", 200_000)
