@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 _CHECK_EXAMPLES = """\
 examples:
@@ -14,6 +16,27 @@ examples:
   openhands-ray check --machine ci only the results of one machine
 
 exit status: 0 when all success criteria held; 1 when one failed or could not be measured.
+"""
+
+_FIND_EXAMPLES = """\
+examples:
+  openhands-ray find v0.1.0..main actions.File.time_write
+      the commit that made it slower, among all that came after v0.1.0
+  openhands-ray find HEAD~50..HEAD initialization.Initialization.time_runtime_initialization --above 10
+      the first commit at which it exceeded 10, in the benchmark's unit: seconds
+  openhands-ray find HEAD~50.. reliability.Reliability.track_failure_rate --above 0
+      the first commit at which an action failed
+  openhands-ray find HEAD~50.. 'actions\\.Browser\\.time_browse' --failing
+      the first commit at which the benchmark itself fails
+  openhands-ray find HEAD~50.. workflows.Rapid.track_rate --decrease --smallest 0.2
+      the commit at which it fell, if it fell by a fifth or more
+
+A range is what `git rev-list` takes, followed along first parents. Of A..B the good end is A, and any commit after it
+may be the culprit. A benchmark is a name as `asv run` prints it, with the parameters in brackets if it has any, or a
+regular expression that matches only one. After Ctrl-C the same command goes on where it was.
+
+exit status: 0 found; 1 error; 2 wrong usage; 3 no regression (or the limit is not crossed); 4 undecided: it cannot be
+told from the noise, or no single commit makes it; 130 interrupted.
 """
 
 
@@ -28,19 +51,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        from openhands_ray.history import check, errors, results
+        from openhands_ray.history import errors
+
+        return int(options.run(options))
     except ImportError as error:
         print(f"error: {error}. Install what reads the history: pip install 'openhands-ray[history]'", file=sys.stderr)
-        return 1
-    from rich.console import Console
-
-    try:
-        found = check.reports(results.History(options.config), options.commit, options.machine)
     except errors.HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    return 1
+
+
+def _check(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from openhands_ray.history import check, results
+
+    found = check.reports(results.History(options.config), options.commit, options.machine)
     check.print_reports(found, Console())
     return 0 if all(report.held for report in found) else 1
+
+
+def _find(options: argparse.Namespace) -> int:
+    from openhands_ray.history.find_command import run
+
+    return run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +90,62 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("commit", nargs="?", help="default: the newest one with results at or before HEAD")
     check.add_argument("--machine", help="only the results of this machine (default: all)")
     check.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
+    check.set_defaults(run=_check)
+    _add_find(commands)
     return parser
+
+
+def _add_find(commands: Any) -> None:
+    find = commands.add_parser(
+        "find",
+        help="hunt the commit that made a benchmark worse",
+        description="Measures commits of a range through ASV until it is sure which of them made a benchmark\n"
+        "worse, or that none did. Results that ASV has stored are read, and never changed.",
+        epilog=_FIND_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    find.add_argument("range", help="of commits, such as A..B: any after A, up to B, may be the culprit")
+    find.add_argument("benchmark", help="its name, or a regular expression that matches only one")
+    hunted = find.add_mutually_exclusive_group()
+    hunted.add_argument("--above", type=_finite, metavar="X", help="hunt the first commit whose value exceeds X")
+    hunted.add_argument("--below", type=_finite, metavar="X", help="hunt the first commit whose value falls below X")
+    hunted.add_argument("--failing", action="store_true", help="hunt the first commit at which the benchmark fails")
+    hunted.add_argument("--decrease", action="store_true", help="hunt a fall of the value, not a rise")
+    find.add_argument(
+        "--smallest", type=_share, default=0.05, metavar="SHARE", help="relative change that counts (default: 0.05)"
+    )
+    find.add_argument("--confidence", type=_share, default=0.99, metavar="P", help="of each verdict (default: 0.99)")
+    find.add_argument("--rounds", type=_rounds, default=27, metavar="N", help="most runs of a commit (default: 27)")
+    find.add_argument("--into-merges", action="store_true", help="where a merge is the answer, search its branch")
+    find.add_argument("--again", action="store_true", help="discard the runs of an earlier hunt for the same")
+    find.add_argument("--json", action="store_true", help="print the answer as JSON")
+    find.add_argument("--machine", help="asv's name of this machine")
+    find.add_argument("--environment", metavar="NAME", help="asv's environment, where there are several")
+    find.add_argument("-a", "--attribute", action="append", default=[], metavar="K=V", help="as of `asv run`")
+    find.add_argument("--launch-method", choices=("auto", "spawn", "forkserver"), help="as of `asv run`")
+    find.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
+    find.set_defaults(run=_find)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _rounds(text: str) -> int:
+    value = int(text)
+    if value < 5:
+        raise argparse.ArgumentTypeError("fewer than 5 runs prove nothing")
+    return value
 
 
 if __name__ == "__main__":

@@ -7,7 +7,13 @@
         ├── ConfigurationMissing   no ``asv.conf.json`` where the command was started
         ├── UnknownCommit          git does not know the name
         ├── NoResults              nothing was measured there
-        └── AssetsUnavailable      a file of the site could not be brought, or is not the one expected
+        ├── AssetsUnavailable      a file of the site could not be brought, or is not the one expected
+        └── HuntError              a hunt cannot be started, or not go on
+            ├── UnknownBenchmark   no benchmark has this name
+            ├── AmbiguousBenchmark several have
+            ├── EmptyRange         the range holds no commit
+            ├── NotMeasurable      no commit of the range can be measured
+            └── HuntRunning        another hunt uses the environment
 """
 
 from openhands_ray.errors import OpenHandsRayError
@@ -31,3 +37,27 @@ class NoResults(HistoryError):
 
 class AssetsUnavailable(HistoryError):
     """A file that the site needs could not be brought, or its content is not the expected one."""
+
+
+class HuntError(HistoryError):
+    """A hunt cannot be started, or not go on."""
+
+
+class UnknownBenchmark(HuntError):
+    """No benchmark has the name."""
+
+
+class AmbiguousBenchmark(HuntError):
+    """Several benchmarks are meant."""
+
+
+class EmptyRange(HuntError):
+    """The range holds no commit."""
+
+
+class NotMeasurable(HuntError):
+    """The benchmark gives no value at any commit that was tried."""
+
+
+class HuntRunning(HuntError):
+    """Another hunt uses the same environment."""

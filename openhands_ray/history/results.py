@@ -129,7 +129,7 @@ class History:
     def expected(self) -> frozenset[str]:
         """The names, with parameters, of all benchmarks that asv discovered last."""
         return frozenset(
-            name + label for name, entry in self._benchmarks.items() for label in _parameter_labels(entry["params"])
+            name + label for name, entry in self._benchmarks.items() for label in parameter_labels(entry["params"])
         )
 
     def resolve(self, commit: str) -> str:
@@ -217,11 +217,11 @@ def _read_snapshot(result: Any, benchmarks: Any) -> Snapshot:
 
 def _measurements(entry: dict[str, Any], values: list[float | None]) -> Iterator[Measurement]:
     title = entry.get("pretty_name") or entry["name"]
-    for label, value in zip(_parameter_labels(entry["params"]), values, strict=True):
+    for label, value in zip(parameter_labels(entry["params"]), values, strict=True):
         yield Measurement(entry["name"], label, title + label, entry.get("unit", ""), value)
 
 
-def _parameter_labels(params: list[list[str]]) -> list[str]:
+def parameter_labels(params: list[list[str]]) -> list[str]:
     """Returns a label for each combination of parameters, in asv's order; one empty label without parameters."""
     if not params:
         return [""]

@@ -228,6 +228,7 @@ class Search:
             self._runs[commit].append(run)
             observation = self._question.observe(run)
             if observation is not None:
+                self._unmeasurable.pop(commit, None)
                 return observation
             if attempt == "second" or not run.may_pass_again:
                 break
@@ -238,7 +239,8 @@ class Search:
     # -- the middles ---------------------------------------------------------------------------------------------------
 
     def _narrow(self, outcome: Outcome) -> None:
-        while True:
+        # An end that can no longer be measured leaves nothing to compare with.
+        while not {outcome.good, outcome.bad} & self._unmeasurable.keys():
             low, high = self._bracket()
             probe = self._next(low, high)
             if probe is not None:
@@ -247,8 +249,6 @@ class Search:
             try:
                 step = self._confirm(low, high)
             except _Unmeasurable:  # one of the pair, which was measured before
-                if {outcome.good, outcome.bad} & self._unmeasurable.keys():
-                    return
                 continue
             if self._contradicted(step, low, high) and self._begin_anew(outcome):
                 continue

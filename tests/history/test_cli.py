@@ -71,6 +71,30 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert "openhands-ray check HEAD~1" in capsys.readouterr().out
 
 
+def test_the_help_of_find_has_examples_and_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["find", "--help"])
+
+    text = capsys.readouterr().out
+    assert "openhands-ray find v0.1.0..main actions.File.time_write" in text
+    assert "3 no regression" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["main"],
+        ["main", "x", "--above", "1", "--failing"],
+        ["main", "x", "--above", "nan"],
+        ["main", "x", "--smallest", "2"],
+        ["main", "x", "--rounds", "4"],
+    ],
+)
+def test_wrong_usage_of_find_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["find", *arguments])
+
+
 def test_the_command_imports_neither_openhands_nor_ray(project: Project) -> None:
     code = (
         "import sys; from openhands_ray.cli import main; main(['check']); print({'ray', 'openhands'} & {*sys.modules})"

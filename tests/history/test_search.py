@@ -219,6 +219,28 @@ def test_a_machine_that_became_slower_misleads_nobody() -> None:
     assert outcome.suspects == ("9",)
 
 
+class Breaking(Fake):
+    """Its good end can no longer be measured after some runs."""
+
+    def run(self, commit: str) -> Run:
+        run = super().run(commit)
+        return Run(commit, failure=Failure.BUILD) if commit == "0" and self.number > self.last else run
+
+    last = 0
+
+
+@pytest.mark.parametrize("last", [4, 12, 25, 40, 60])
+def test_a_good_end_that_can_no_longer_be_measured_ends_the_hunt(last: int) -> None:
+    levels = step(16, 1, 2.0)
+    fake = Breaking(levels, speed=lambda number: 1.0 if number <= 10 else 2.0)
+    fake.last = last
+
+    outcome = search(fake, levels)
+
+    assert outcome.result is not Result.FOUND or outcome.suspects == ("1",)
+    assert fake.number < 200
+
+
 def test_stored_results_lead_to_the_commit() -> None:
     levels = step(256, 77, 2.0)
     fake = Fake(levels)
