@@ -1,12 +1,13 @@
 """The whole history, on a clone to which commits are added: one of them is slower, and one cannot be built.
 
-asv runs real operations of the runtime over these commits, the site must name the slower one, and ``asv find`` must end
-on it. Takes minutes: it builds an environment, and for each commit imports OpenHands and starts a cluster.
+asv runs real operations of the runtime over these commits, the site must name the slower one, and ``asv find`` and the
+hunt must end on it. Takes minutes: it builds an environment, and for each commit imports OpenHands and starts a cluster.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -247,3 +248,23 @@ def test_find_ends_on_the_commit(measured: Clone) -> None:
     assert answer.returncode == 0
     last = answer.stdout.strip().splitlines()[-1]
     assert f"Greatest regression found: {measured.commits[SLOW_COMMIT - 1][:8]}" in last
+
+
+@pytest.mark.timeout(1800)
+def test_the_hunt_ends_on_the_commit(measured: Clone) -> None:
+    # The commit that cannot be built is within the range, and the culprit is after its first.
+    hunted = [f"{measured.commits[1]}..main", f"^{SLOWED}$", "--json", "--launch-method", "forkserver", *SAMPLES]
+    results = {path: path.read_bytes() for path in (measured.folder / ".asv/results").rglob("*.json")}
+    command = [sys.executable, "-m", "openhands_ray.cli", "find", *hunted]
+
+    answer = subprocess.run(
+        command, cwd=measured.folder, env=measured.environment, capture_output=True, text=True, check=False
+    )
+
+    print(answer.stdout, answer.stderr)
+    assert answer.returncode == 0
+    found = json.loads(answer.stdout)
+    assert found["culprit"] == measured.commits[SLOW_COMMIT - 1]
+    assert found["step"]["ratio"]["lower"] >= 2
+    assert found["commits_measured"] <= math.log2(found["candidates"]) + 3
+    assert {path: path.read_bytes() for path in (measured.folder / ".asv/results").rglob("*.json")} == results
