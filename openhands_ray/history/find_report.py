@@ -160,20 +160,33 @@ def _found(hunt: Hunt) -> list[str]:
         for commit in outcome.suspects:
             lines.append(f"  {_name(hunt, commit)}{escape(_why_not(hunt, commit))}")
     lines.append(f"  {_size(hunt, outcome.step)}, beside {_name(hunt, outcome.before)}")
-    share = outcome.share
-    if isinstance(_question(hunt), Change) and not hunt.merges and share is not None and share < 0.75:
-        first, last = hunt.commits[0][:8], hunt.commits[-1][:8]
-        lines.append(
-            f"  That is {share:.0%} of the whole change of the range; there is more in {first}..{outcome.before[:8]} "
-            f"or {outcome.suspects[-1][:8]}..{last}"
-        )
-    elif isinstance(_question(hunt), Change) and not hunt.merges and share is not None and share > 1.5:
-        lines.append(f"  At the end of the range it has partly recovered: {_size(hunt, outcome.ends)}")
+    if isinstance(_question(hunt), Change) and not hunt.merges:
+        lines.extend(_rest(hunt, outcome.step, outcome.before))
     number = len(outcome.step.before)
     lines.append(f"  Confidence {_percent(_confidence(outcome.step))}, by {number} runs of each, measured in turn")
     if hunt.merges:
         lines.append(f"  It came by merge {', '.join(_name(hunt, merge) for merge in hunt.merges)}")
     return lines
+
+
+def _rest(hunt: Hunt, step: Comparison, before: str) -> list[str]:
+    """Says what else the range holds, where the intervals of the step and of the whole change exclude one another."""
+    outcome = hunt.outcome
+    of_step, of_range = (_amounts(each.shift) for each in (step, outcome.ends))
+    if of_step[1] < of_range[0] and outcome.share is not None:
+        first, last = hunt.commits[0][:8], hunt.commits[-1][:8]
+        return [
+            f"  That is {outcome.share:.0%} of the whole change of the range; "
+            f"there is more in {first}..{before[:8]} or {outcome.suspects[-1][:8]}..{last}"
+        ]
+    if of_step[0] > of_range[1]:
+        return [f"  At the end of the range it has partly recovered: {_size(hunt, outcome.ends)}"]
+    return []
+
+
+def _amounts(shift: Shift) -> tuple[float, float]:
+    """Returns the bounds of the amount of a change, whichever its direction, smaller first."""
+    return (shift.lower, shift.upper) if shift.estimate > 0 else (-shift.upper, -shift.lower)
 
 
 def _none(hunt: Hunt) -> list[str]:

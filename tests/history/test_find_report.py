@@ -118,6 +118,27 @@ def test_one_of_two_steps_says_where_the_rest_is(tmp_path: Path) -> None:
     assert "of the whole change of the range; there is more in" in text
 
 
+def test_a_part_that_has_recovered_is_said_so(tmp_path: Path) -> None:
+    text = printed(hunt(tmp_path, [1.0] * 3 + [2.0] * 3 + [1.3] * 3))
+
+    assert "At the end of the range it has partly recovered: from 1.00s" in text
+    assert "there is more" not in text
+
+
+def test_a_fall_is_told_alike(tmp_path: Path) -> None:
+    text = printed(hunt(tmp_path, [2.0] * 3 + [1.5] * 3 + [1.0] * 3, decrease=True))
+
+    assert "of the whole change of the range; there is more in" in text
+
+
+def test_noise_alone_is_no_rest(tmp_path: Path) -> None:
+    text = printed(hunt(tmp_path, step(8, 5, 2.0), noise=0.1))
+
+    assert "Found: f5ffffff" in text
+    assert "there is more" not in text
+    assert "recovered" not in text
+
+
 def test_a_limit_is_told_in_its_unit(tmp_path: Path) -> None:
     text = printed(hunt(tmp_path, step(4, 2, 2.0), above=1.5))
 
