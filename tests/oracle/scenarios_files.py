@@ -14,7 +14,7 @@ DIFFERENCES = {
     "with an error, and goes on. Nothing has been changed then.",
     "kept": "An edit that fails leaves the file as it was, and one that inserts leaves its permissions: OpenHands' "
     "editor empties a file when its encoding has no bytes for the new text, and `insert` makes a script one that "
-    "cannot be run, and that only its owner can read.",
+    "cannot be run, and that only its owner can read. Copies keep permissions, empty folders and single files, too.",
     "no file": "A pipe, a socket or a device is refused: OpenHands' server opens it and waits, or reads without end.",
     "quoted": "A folder is listed whatever its name: OpenHands' editor passes the name to a shell unquoted, which "
     "splits it at spaces and runs what is in it.",

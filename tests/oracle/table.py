@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import elsewhere
 from areas import AREAS, differences, recorded, scenarios
 from scenario import Scenario
 
@@ -18,6 +19,13 @@ ids and names of the machine are left out. `make test-long` records the answers 
 This page is made by `python tests/oracle/table.py`; a test holds it to the scenarios.
 
 {scenarios} scenarios, {steps} actions: {equal} answered as OpenHands does, {different} otherwise on purpose.
+"""
+
+_ELSEWHERE = """
+## Compared by tests of their own
+
+| behaviour | held against | test |
+|---|---|---|
 """
 
 
@@ -37,8 +45,13 @@ def page() -> str:
         text += f"\n## {area.replace('_', ' ').capitalize()}\n\n"
         text += "| scenario | behaviour | actions | equal | different on purpose |\n|---|---|--:|--:|---|\n"
         text += "".join(_row(scenario) for scenario in scenarios(area))
-    text += "\n## Different on purpose\n\n| difference | what, and why |\n|---|---|\n"
-    return text + "".join(f"| {key} | {reason} |\n" for key, reason in differences().items())
+    text += _ELSEWHERE
+    text += "".join(f"| {row.behaviour} | {row.oracle} | `tests/{row.test}` |\n" for row in elsewhere.ROWS)
+    text += "\n## Different on purpose\n\n| difference | what, and why | shown by |\n|---|---|---|\n"
+    text += "".join(f"| {key} | {reason} | the scenarios |\n" for key, reason in differences().items())
+    return text + "".join(
+        f"| {key} | {reason} | `tests/{test}` |\n" for key, (reason, test) in elsewhere.DIFFERENCES.items()
+    )
 
 
 def _row(scenario: Scenario) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import areas
+import elsewhere
 import pytest
 import table
 from scenario import Scenario, comparable, with_addresses, with_difference
@@ -71,7 +72,13 @@ def test_each_difference_is_documented_and_shown() -> None:
     shown = {step.differs for _, scenario in areas.everything() for step in scenario.steps if step.differs}
 
     assert shown == set(areas.differences())
-    assert len(areas.differences()) <= areas.MOST_DIFFERENCES
+    assert len(areas.differences()) + len(elsewhere.DIFFERENCES) <= areas.MOST_DIFFERENCES
+
+
+def test_what_is_compared_elsewhere_names_its_test() -> None:
+    named = [row.test for row in elsewhere.ROWS] + [test for _, test in elsewhere.DIFFERENCES.values()]
+
+    assert [test for test in named if not elsewhere.exists(test)] == []
 
 
 def test_the_names_of_an_area_are_its_own() -> None:
