@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup system bench aa preview publish test test-long lint lint-workflows format lock clean
+.PHONY: help setup system bench aa performance preview publish test test-long lint lint-workflows format lock clean
 
 help: ## Show this
 	@echo "Usage: make TARGET"; echo
@@ -50,6 +50,13 @@ bench: setup ## Measure commits (RANGE=, by default the newest two), publish the
 
 aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds must be
 	@scripts/aa "$(RUNS)" "$(BENCH)" $(ASV_FLAGS)
+
+performance: setup ## Measure HEAD beside references and peers, write docs/performance.md
+	@$(ASV) machine --yes --machine "$(MACHINE)" >/dev/null
+	@BENCHMARK_ALL=1 $(ASV) run 'HEAD^!' --machine "$(MACHINE)" --show-stderr \
+		--bench '^(ratios|peers|initialization|resources|actions.Browser)'
+	@$(BIN)/python -m openhands_ray.history.performance > docs/performance.md
+	@echo "Written: docs/performance.md"
 
 publish: setup ## Make the site of what was measured
 	@$(ASV) publish

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
+from openhands.events.action import CmdRunAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import SessionBenchmark, connected_runtime, leave, new_runtime, runtime_class
+import openhands_ray
+from benchmarks.common import SessionBenchmark, act, connected_runtime, leave, new_runtime, runtime_class
 
 
 class Initialization:
@@ -39,13 +42,18 @@ class Initialization:
 
 
 class NewSession(SessionBenchmark):
-    """A further session on a cluster that runs already, beside the first one of this process."""
+    """A further session on a cluster that runs already, beside the first one of this process; none is kept warm."""
 
     timeout = 180.0
-    version = "2"
+    version = "3"
     number = 1
     repeat = 3
     warmup_time = 0.0
+
+    def setup(self) -> None:
+        """Connect the first."""
+        _keep_warm(0)
+        super().setup()
 
     def time_new_session(self) -> None:
         """Connect, and close again."""
@@ -53,3 +61,45 @@ class NewSession(SessionBenchmark):
         runtime.close()
 
     time_new_session.pretty_name = "New session and its end"  # type: ignore[attr-defined]
+
+
+class WarmSession(SessionBenchmark):
+    """A further session, where one is kept warm."""
+
+    timeout = 180.0
+    version = "1"
+    number = 1
+    repeat = 3
+    warmup_time = 0.0
+
+    opened: Runtime | None = None
+
+    def setup(self) -> None:
+        """End the session of the sample before, and let the next one become warm meanwhile."""
+        _keep_warm(1)
+        super().setup()
+        if self.opened is not None:
+            self.opened.close()
+        act(self.runtime, CmdRunAction(f"sleep {WARM_UP_S}"), "")
+
+    def time_connect(self) -> None:
+        """Connect."""
+        self.opened = connected_runtime()
+
+    time_connect.pretty_name = "New session from the warm pool"  # type: ignore[attr-defined]
+
+
+#: Seconds after which a session that is started ahead is ready: several times what it takes.
+WARM_UP_S = 4
+
+
+def _keep_warm(sessions: int) -> None:
+    """Choose how many sessions are kept warm.
+
+    Raises:
+        NotImplementedError: this commit keeps none.
+    """
+    if hasattr(openhands_ray.Settings, "warm_sessions"):
+        os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = str(sessions)
+    elif sessions:
+        raise NotImplementedError("This commit keeps no sessions warm.")

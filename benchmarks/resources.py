@@ -7,7 +7,7 @@ so that the sum is what would be free again without them.
 from __future__ import annotations
 
 import psutil
-from openhands.events.action import CmdRunAction
+from openhands.events.action import CmdRunAction, IPythonRunCellAction
 
 from benchmarks.common import act, connected_runtime, leave
 
@@ -47,6 +47,31 @@ class Memory:
     track_cluster.pretty_name = "Memory of the Ray cluster"  # type: ignore[attr-defined]
     track_cluster.unit = "MB"  # type: ignore[attr-defined]
     track_session.pretty_name = "Memory of a session"  # type: ignore[attr-defined]
+    track_session.unit = "MB"  # type: ignore[attr-defined]
+
+
+class KernelMemory:
+    """The memory of a session whose kernel has run a cell."""
+
+    timeout = 180.0
+    version = "1"
+
+    def setup(self) -> None:
+        """Start a cluster and one session, and use its shell and its kernel."""
+        self.runtime = connected_runtime(jupyter=True)
+        act(self.runtime, CmdRunAction("echo benchmark"), "benchmark")
+        act(self.runtime, IPythonRunCellAction("print('benchmark')"), "benchmark")
+
+    def teardown(self) -> None:
+        """End the session and the cluster."""
+        leave(self.runtime)
+
+    def track_session(self) -> float:
+        """The whole tree of the session."""
+        _, workers = _split_tree()
+        return _unique_mb(workers)
+
+    track_session.pretty_name = "Memory of a session with its kernel"  # type: ignore[attr-defined]
     track_session.unit = "MB"  # type: ignore[attr-defined]
 
 
