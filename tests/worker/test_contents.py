@@ -8,6 +8,7 @@ import resource
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,15 @@ def source(tmp_path: Path) -> Iterator[io.BufferedReader]:
         yield file
 
 
-@pytest.fixture
+@contextmanager
 def size_limit() -> Iterator[int]:
-    """Let no file grow beyond this many bytes, as a full disk would not."""
+    """Let no file grow beyond this many bytes, as a full disk would not; what pytest writes is a file, too."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, former[1]))
-    yield 1000
-    resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    try:
+        yield 1000
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 @pytest.mark.parametrize("data", [b"", b"new", b"longer than before" * 100])
@@ -56,20 +59,21 @@ def test_a_new_file(tmp_path: Path) -> None:
         replace(str(tmp_path / "no/folder"), b"x")
 
 
-def test_what_does_not_fit_leaves_the_file(tmp_path: Path, source: io.BufferedReader, size_limit: int) -> None:
+def test_what_does_not_fit_leaves_the_file(tmp_path: Path, source: io.BufferedReader) -> None:
     (tmp_path / "x").write_bytes(b"before")
     (tmp_path / "empty").touch()
-    for path in ("x", "empty", "new"):
-        with pytest.raises(OSError, match="File too large"):
-            replace(str(tmp_path / path), b"a" * (size_limit + 1))
-        source.seek(0)
-        with pytest.raises(OSError, match="File too large"):
-            replace_from(str(tmp_path / path), source)
+    with size_limit() as limit:
+        for path in ("x", "empty", "new"):
+            with pytest.raises(OSError, match="File too large"):
+                replace(str(tmp_path / path), b"a" * (limit + 1))
+            source.seek(0)
+            with pytest.raises(OSError, match="File too large"):
+                replace_from(str(tmp_path / path), source)
+        replace(str(tmp_path / "fits"), b"a" * limit)
     assert (tmp_path / "x").read_bytes() == b"before"
     assert (tmp_path / "empty").read_bytes() == b""
     assert not (tmp_path / "new").exists()
-    replace(str(tmp_path / "x"), b"a" * size_limit)
-    assert (tmp_path / "x").stat().st_size == size_limit
+    assert (tmp_path / "fits").stat().st_size == limit
 
 
 def test_where_space_cannot_be_reserved_it_is_written_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
