@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,11 @@ class Editor:
                     "The `view_range` parameter is not allowed when `path` points to a directory.",
                 )
             return views.folder(path, real)
-        self._validate_file(path)
         if path.suffix.lower() in DOCUMENTS:
+            self._validate_file(path)
             return views.document(path, real)
         data = self._data(path)
+        self._validate_file(path, data)
         text = _decoded(data, encoding_of(data[:SAMPLE_BYTES]), path)
         if not view_range:
             return views.numbered(text, str(path))
@@ -205,11 +207,13 @@ class Editor:
 
     def _load(self, path: Path) -> tuple[str, str]:
         """Return the text of a file that is to be edited, and its encoding, which is looked for before all else."""
-        encoding = encoding_of(self._data(path, SAMPLE_BYTES))
-        self._validate_file(path)
-        return _decoded(self._data(path), encoding, path), encoding
+        data = self._data(path)
+        encoding = encoding_of(data[:SAMPLE_BYTES])
+        self._validate_file(path, data)
+        return _decoded(data, encoding, path), encoding
 
-    def _validate_file(self, path: Path) -> None:
+    def _validate_file(self, path: Path, data: bytes | None = None) -> None:
+        """Refuse what is too large or no text; ``data`` is what was read of it, where it was."""
         real = self._real(path)
         if not real.is_file():
             return
@@ -219,16 +223,18 @@ class Editor:
                 f"File validation failed for {path}: File is too large ({size / 1024 / 1024:.1f}MB). "
                 f"Maximum allowed size is {MAX_FILE_BYTES // 1024 // 1024}MB."
             )
-        if path.suffix.lower() not in DOCUMENTS and is_binary(str(real)):
+        if path.suffix.lower() not in DOCUMENTS and is_binary(str(real), data):
             raise EditorError(
                 f"File validation failed for {path}: File appears to be binary and this file type cannot be read or "
                 "edited by this tool."
             )
 
-    def _data(self, path: Path, size: int = -1) -> bytes:
+    def _data(self, path: Path) -> bytes:
+        """Return what is in a file, or the beginning of one that is too large: it is opened and read once."""
         try:
             with open_file(str(self._real(path))) as file:
-                return file.read(size)
+                too_large = os.fstat(file.fileno()).st_size > MAX_FILE_BYTES
+                return file.read(MAX_FILE_BYTES + 1 if too_large else -1)
         except NotAFileError as error:
             raise EditorError(f"File validation failed for {path}: {error}.") from None
         except OSError as error:

@@ -29,8 +29,12 @@ _PLAIN_TEXT = re.compile(rb"[\t\n\r\x20-\x7e]*\Z")
 _SURELY_ASCII = bytes([*b"\t\n\r", *(set(range(0x20, 0x7F)) - set(b"\\~"))])
 
 
-def is_binary(path: str) -> bool:
+def is_binary(path: str, data: bytes | None = None) -> bool:
     """Return whether the beginning of a file looks like anything but text; what cannot be opened does not.
+
+    Args:
+        path: the file.
+        data: its first bytes or all of them, where they have been read already.
 
     Raises:
         NotAFileError: it is a pipe, a socket or a device.
@@ -38,6 +42,8 @@ def is_binary(path: str) -> bool:
     """
     if path.endswith(".pyc"):
         return True
+    if data is not None:
+        return looks_binary(data[:BINARY_SAMPLE_BYTES])
     try:
         with open_file(path) as file:
             sample = file.read(BINARY_SAMPLE_BYTES)
