@@ -18,7 +18,7 @@ class Memory:
     """The memory of Ray's own processes, and of one session: on a cluster of its own, below this process."""
 
     timeout = 180.0
-    version = "1"
+    version = "2"
     unit = "MB"
 
     def setup(self) -> None:
@@ -39,10 +39,7 @@ class Memory:
 
     def track_session(self) -> float:
         """The whole tree of a session: its worker and its shell."""
-        _, workers = _split_tree()
-        if not workers:
-            raise AssertionError("There is no session below this process.")
-        return _unique_mb(workers)
+        return _session_mb()
 
     track_cluster.pretty_name = "Memory of the Ray cluster"  # type: ignore[attr-defined]
     track_cluster.unit = "MB"  # type: ignore[attr-defined]
@@ -54,7 +51,7 @@ class KernelMemory:
     """The memory of a session whose kernel has run a cell."""
 
     timeout = 180.0
-    version = "1"
+    version = "2"
 
     def setup(self) -> None:
         """Start a cluster and one session, and use its shell and its kernel."""
@@ -68,32 +65,34 @@ class KernelMemory:
 
     def track_session(self) -> float:
         """The whole tree of the session."""
-        _, workers = _split_tree()
-        return _unique_mb(workers)
+        return _session_mb()
 
     track_session.pretty_name = "Memory of a session with its kernel"  # type: ignore[attr-defined]
     track_session.unit = "MB"  # type: ignore[attr-defined]
 
 
 def _split_tree() -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """Return Ray's own processes below this one, and those of sessions: its workers and all below them."""
-    ray, workers, waiting = [], [], psutil.Process().children()
+    """Return Ray's own processes below this one, and those of sessions: their workers and all below them.
+
+    A worker that waits for a session is neither: Ray starts one now and then, and ends it again.
+    """
+    ray, sessions, waiting = [], [], psutil.Process().children()
     while waiting:
         process = waiting.pop()
-        if _is_worker(process):
-            workers += [process, *process.children(recursive=True)]
-        else:
+        title = " ".join(process.cmdline())
+        if title.startswith("ray::SessionActor"):
+            sessions += [process, *process.children(recursive=True)]
+        elif not title.startswith("ray::IDLE") and "default_worker.py" not in title:
             ray.append(process)
             waiting += process.children()
-    return ray, workers
+    return ray, sessions
 
 
-def _is_worker(process: psutil.Process) -> bool:
-    # A worker has the title of what it runs; until it has one, its command names the program of workers.
-    return any(
-        part.startswith(("ray::SessionActor", "ray::IDLE")) or part.endswith("default_worker.py")
-        for part in process.cmdline()
-    )
+def _session_mb() -> float:
+    _, sessions = _split_tree()
+    if not sessions:
+        raise AssertionError("There is no session below this process.")
+    return _unique_mb(sessions)
 
 
 def _unique_mb(processes: list[psutil.Process]) -> float:
