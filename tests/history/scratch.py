@@ -73,7 +73,10 @@ from pathlib import Path
 source = Path(sys.argv[1]) / "toy.py"
 if "BROKEN" in source.read_text():
     sys.exit("error: toy cannot be built")
-shutil.copy(source, sysconfig.get_paths()["purelib"])
+packages = Path(sysconfig.get_paths()["purelib"])
+shutil.copy(source, packages)
+# Python takes bytecode for that of a source of the same size and second.
+shutil.rmtree(packages / "__pycache__", ignore_errors=True)
 """
 
 # The time of the processor, so that what else the machine does disturbs less.

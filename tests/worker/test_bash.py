@@ -255,8 +255,10 @@ def test_input_goes_to_the_running_program(own: BashSession) -> None:
 
 
 @pytest.mark.parametrize("key", ["C-c", "C-\\"])
-def test_a_key_interrupts(own: BashSession, key: str) -> None:
-    run(own, "sleep 1000")
+def test_a_key_interrupts(own: BashSession, key: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "begun")
+    run(own, f"(echo > {tmp_path}/begun; exec sleep 1000)")
+    (tmp_path / "begun").read_text()  # it is there, and not the shell, which ignores SIGQUIT
     observation = run(own, key, is_input=True, blocking=True)
     assert metadata(observation)["exit_code"] == {"C-c": 130, "C-\\": 131}[key]
     assert f"CTRL+{key[-1]}".upper() + " was sent." in metadata(observation)["suffix"]
