@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -79,8 +78,6 @@ ALIVE_TIMEOUT_S = 5
 NO_BROWSER = "Browser functionality is not supported or disabled."
 
 StatusCallback = Callable[[str, RuntimeStatus, str], None]
-
-log = logging.getLogger(__name__)
 
 
 class RayRuntime(Runtime):  # type: ignore[misc]
