@@ -6,6 +6,8 @@ so that the sum is what would be free again without them.
 
 from __future__ import annotations
 
+import re
+
 import psutil
 from openhands.events.action import CmdRunAction, IPythonRunCellAction
 
@@ -13,12 +15,15 @@ from benchmarks.common import act, connected_runtime, leave
 
 _MB = 1e6
 
+# As Ray names it, and before it has: the program that Python runs. The raylet has that among its arguments, too.
+_WAITING_WORKER = re.compile(r"ray::IDLE|\S*python\S* (-\S+ )*\S*/default_worker\.py ")
+
 
 class Memory:
     """The memory of Ray's own processes, and of one session: on a cluster of its own, below this process."""
 
     timeout = 180.0
-    version = "2"
+    version = "3"
     unit = "MB"
 
     def setup(self) -> None:
@@ -51,7 +56,7 @@ class KernelMemory:
     """The memory of a session whose kernel has run a cell."""
 
     timeout = 180.0
-    version = "2"
+    version = "3"
 
     def setup(self) -> None:
         """Start a cluster and one session, and use its shell and its kernel."""
@@ -82,7 +87,7 @@ def _split_tree() -> tuple[list[psutil.Process], list[psutil.Process]]:
         title = " ".join(process.cmdline())
         if title.startswith("ray::SessionActor"):
             sessions += [process, *process.children(recursive=True)]
-        elif not title.startswith("ray::IDLE") and "default_worker.py" not in title:
+        elif not _WAITING_WORKER.match(title):
             ray.append(process)
             waiting += process.children()
     return ray, sessions
