@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import dataclass
 
 #: Bytes of a line that a terminal's line discipline holds (4,096), with some room.
@@ -15,8 +16,8 @@ class Script:
 
     Attributes:
         commands: each with what follows it up to the next one.
-        understood: whether the parser took it for whole commands, or for the beginning of one. It does not know
-            ``[[ ]]``, ``case`` and more, and then takes the script for one command.
+        understood: whether the parser took it for whole commands, or it is the beginning of one. The parser does not
+            know ``[[ ]]``, ``case`` and more, and then takes the script for one command.
     """
 
     commands: list[str]
@@ -34,10 +35,8 @@ def parse(script: str) -> Script:
 
     try:
         spans = [node.pos for node in bashlex.parse(script)]
-    except bashlex.errors.ParsingError as error:
-        return Script([script], understood="EOF" in str(error) or "end-of-file" in str(error))
     except Exception:  # whatever the parser stumbles over, the shell will say what is wrong, if anything is
-        return Script([script], understood=False)
+        return Script([script], understood=_unfinished(script))
     if not spans:
         return Script([script.rstrip()])
     head = script[: spans[0][0]].rstrip()
@@ -47,6 +46,22 @@ def parse(script: str) -> Script:
         for (start, end), following in zip(spans, starts, strict=True)
     ]
     return Script([head, *commands] if head else commands)
+
+
+def _unfinished(script: str) -> bool:
+    """Ask bash, which reads the script without running it, whether it would wait for more."""
+    said = subprocess.run(
+        ["/bin/bash", "-n"],
+        input=script.encode("utf-8", "surrogateescape"),
+        env={"LC_ALL": "C"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    ).stderr
+    return _END_TOO_EARLY.search(said) is not None
+
+
+_END_TOO_EARLY = re.compile(rb"unexpected (EOF|end of file)|delimited by end-of-file")
 
 
 def typed(script: Script) -> bytes:
