@@ -85,15 +85,9 @@ def receive_frame(channel: socket.socket) -> bytes:
 
 
 def _receive(channel: socket.socket, size: int) -> bytes:
-    data = channel.recv(size)
+    data = channel.recv(size, socket.MSG_WAITALL)  # straight into what is returned
     if len(data) == size:
         return data
-    if not data and size:
+    if not data:
         raise EOFError("The other side has closed the connection.")
-    buffer = bytearray(data)
-    while len(buffer) < size:
-        part = channel.recv(min(size - len(buffer), 1 << 20))
-        if not part:
-            raise EOFError("The other side has closed the connection.")
-        buffer += part
-    return bytes(buffer)
+    return data + _receive(channel, size - len(data))  # a signal came between
