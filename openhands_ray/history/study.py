@@ -1,0 +1,251 @@
+"""The A/A study: what the site would say of histories in which nothing has changed.
+
+The runs of ``make aa``, all of one commit, are taken for a history. Thresholds come from the first half of them; false
+alarms are counted on the second, taken at another time, and on long histories resampled from it. A slowdown is then
+planted in such histories, and the smallest is found that the site always reports.
+
+asv's own functions decide what a regression is, so what is counted here is what the site flags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asv._stats import get_weight
+from asv.benchmarks import Benchmarks
+from asv.config import Config
+from asv.results import iter_results
+from asv.step_detect import detect_regressions, detect_steps
+
+from openhands_ray.history.errors import HistoryError, NoResults
+from openhands_ray.history.results import parameter_labels
+
+#: Runs below which a study says nothing: each half needs a few.
+LEAST_RUNS = 12
+
+#: The thresholds that are tried, and the slowdowns that are planted, as relative increases.
+STEPS = (0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
+
+#: Commits of a long history, and how often its site is looked at: an alarm that a later look withdraws counts too.
+COMMITS, LOOK_EVERY = 1000, 50
+
+#: Runs in a row that are resampled together, so that drift stays in.
+BLOCK = 3
+
+#: Long histories from which a threshold comes; those that are then counted; histories for each planted slowdown.
+TRAINING, COUNTED, PLANTED = 4, 1, 20
+
+#: Commits of a history with a planted slowdown: before it, and from it on.
+BEFORE, AFTER = 40, 10
+
+#: How far from the planted commit asv's step may lie: between two levels that overlap no method tells it exactly.
+NEARBY = 1
+
+#: A result and its weight, which is asv's measure of how sure it is; None where a benchmark has one value for a run.
+Sample = tuple[float, float | None]
+
+
+@dataclass(frozen=True)
+class Studied:
+    """What is known of one benchmark.
+
+    Attributes:
+        name: with its parameters.
+        runs: how many there are.
+        threshold: the smallest that gives no alarm on histories resampled from the first half.
+        real: alarms on the history that the runs themselves make.
+        alarms: on the long histories resampled from the second half.
+        commits: of those histories together.
+        smallest: the smallest slowdown of ``STEPS`` that is always found; None where the largest is not.
+    """
+
+    name: str
+    runs: int
+    threshold: float
+    real: int
+    alarms: int
+    commits: int
+    smallest: float | None
+
+
+def series(folder: Path) -> dict[str, list[Sample]]:
+    """Returns the samples of each benchmark, in the order of the runs. Failed and skipped ones are left out.
+
+    Args:
+        folder: results of asv for one commit, each run under the name of a machine that says when it was.
+
+    Raises:
+        NoResults: there are not enough, or they are of several commits.
+    """
+    results = sorted(iter_results(str(folder)), key=lambda result: str(result.params["machine"]))
+    if len({result.commit_hash for result in results}) != 1:
+        raise NoResults(f"{folder} does not hold the runs of one commit. `make aa` makes it.")
+    if len(results) < LEAST_RUNS:
+        raise NoResults(f"{folder} holds {len(results)} runs, and a study needs {LEAST_RUNS}: `make aa` adds to them.")
+    benchmarks = Benchmarks.load(Config.from_json({"results_dir": str(folder), "repo": "."}))
+    found: dict[str, list[Sample]] = {}
+    for result in results:
+        for name in sorted(result.get_result_keys(benchmarks)):
+            params = benchmarks[name]["params"]
+            values, stats = result.get_result_value(name, params), result.get_result_stats(name, params)
+            for label, value, stat in zip(parameter_labels(params), values, stats, strict=True):
+                if value is not None and value == value:  # noqa: PLR0124 (NaN is what was skipped)
+                    found.setdefault(name + label, []).append((value, get_weight(stat)))
+    return found
+
+
+Steps = Sequence[tuple[int, int, float, float, float]]
+
+
+def _steps(history: Sequence[Sample]) -> Steps:
+    found: Steps = detect_steps([value for value, _ in history], [weight for _, weight in history])
+    return found
+
+
+def _jumps(steps: Steps, threshold: float) -> set[int]:
+    """Returns the commits at which the site says that it got worse."""
+    _, _, jumps = detect_regressions(steps, threshold)
+    return {after for _, after, _, _ in jumps or ()}
+
+
+def resampled(samples: Sequence[Sample], length: int, chance: random.Random) -> list[Sample]:
+    """Returns a history of ``length`` commits, made of blocks of runs that followed each other."""
+    history: list[Sample] = []
+    while len(history) < length:
+        start = chance.randrange(max(1, len(samples) - BLOCK + 1))
+        history += samples[start : start + BLOCK]
+    return history[:length]
+
+
+def looks(history: Sequence[Sample]) -> list[Steps]:
+    """Returns the steps that the site finds each time it is published while the history grows."""
+    return [_steps(history[:end]) for end in range(LOOK_EVERY, len(history) + 1, LOOK_EVERY)]
+
+
+def alarms(seen: Sequence[Steps], threshold: float) -> int:
+    """Returns at how many commits any of the looks gives an alarm."""
+    return len(set().union(*(_jumps(steps, threshold) for steps in seen)))
+
+
+def least_threshold(samples: Sequence[Sample], chance: random.Random) -> float:
+    """Returns the smallest threshold of ``STEPS`` without an alarm in long histories."""
+    seen = [look for _ in range(TRAINING) for look in looks(resampled(samples, COMMITS, chance))]
+    return next((step for step in STEPS if not alarms(seen, step)), STEPS[-1])
+
+
+def smallest_found(samples: Sequence[Sample], threshold: float, chance: random.Random) -> float | None:
+    """Returns the smallest slowdown that is found, where it is, in all of the histories in which it is planted."""
+    for slowdown in (step for step in STEPS if step >= threshold):
+        if all(_found(resampled(samples, BEFORE + AFTER, chance), slowdown, threshold) for _ in range(PLANTED)):
+            return slowdown
+    return None
+
+
+def _found(history: list[Sample], slowdown: float, threshold: float) -> bool:
+    slowed = [(value * (1 + slowdown), weight) for value, weight in history[BEFORE:]]
+    return any(abs(jump - BEFORE) <= NEARBY for jump in _jumps(_steps(history[:BEFORE] + slowed), threshold))
+
+
+def study(name: str, samples: Sequence[Sample]) -> Studied:
+    """Studies one benchmark. Its chances are its own, so that the same runs give the same answer."""
+    chance = random.Random(name)
+    if not any(value for value, _ in samples):  # failures: whatever is not zero is worse
+        return Studied(name, len(samples), 0.0, 0, 0, COUNTED * COMMITS, 0.0)
+    half = len(samples) // 2
+    first, second = samples[:half], samples[half:]
+    threshold = least_threshold(first, chance)
+    counted = [looks(resampled(second, COMMITS, chance)) for _ in range(COUNTED)]
+    return Studied(
+        name,
+        len(samples),
+        threshold,
+        len(_jumps(_steps(samples), threshold)),
+        sum(alarms(seen, threshold) for seen in counted),
+        COUNTED * COMMITS,
+        smallest_found(second, threshold, chance),
+    )
+
+
+def thresholds(found: Sequence[Studied]) -> dict[str, float]:
+    """Returns asv's ``regressions_thresholds``: a benchmark has the largest of those of its parameters."""
+    largest: dict[str, float] = {}
+    for each in found:
+        name = each.name.partition("(")[0]
+        key = name.replace(".", r"\.") + r"\b"
+        largest[key] = max(each.threshold, largest.get(key, 0.0))
+    return largest
+
+
+_PAGE = """\
+# Noise
+
+{runs} runs of the whole suite on one commit ({commit}), and what the site would say of them, though nothing has changed
+between them. `make aa` makes the runs, `make aa-study` this page.
+
+- Taken for a history of {runs} commits: the site flags {real} of {count} benchmarks.
+- Histories of {length:,} commits, resampled from the second half of the runs in blocks of {block} and looked at every
+  {every} commits: {alarms} alarms in {commits:,} benchmark-commits, {rate:.2f} per 1,000.
+- The threshold is the smallest that gives no alarm on histories resampled from the first half.
+- The last column is the smallest slowdown that is always found, on its commit or one beside it: planted in {planted}
+  histories of {total} commits, {after} before the end.
+
+| benchmark | runs | threshold | alarms per 1,000 | smallest slowdown found |
+|---|--:|--:|--:|--:|
+{rows}
+"""
+
+
+def page(found: Sequence[Studied], commit: str) -> str:
+    """Returns ``docs/noise.md``."""
+    commits, flagged = sum(each.commits for each in found), sum(each.alarms for each in found)
+    return _PAGE.format(
+        runs=max(each.runs for each in found),
+        commit=commit,
+        real=sum(each.real > 0 for each in found),
+        count=len(found),
+        length=COMMITS,
+        block=BLOCK,
+        every=LOOK_EVERY,
+        alarms=flagged,
+        commits=commits,
+        rate=1000 * flagged / commits,
+        planted=PLANTED,
+        total=BEFORE + AFTER,
+        after=AFTER,
+        rows="\n".join(map(_row, found)),
+    )
+
+
+def _row(each: Studied) -> str:
+    smallest = "none" if each.smallest is None else "any" if each.smallest == 0 else _percent(each.smallest)
+    rate = f"{1000 * each.alarms / each.commits:.1f}"
+    return f"| {each.name} | {each.runs} | {_percent(each.threshold)} | {rate} | {smallest} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the page, or the thresholds; the status is 1 where there are not enough runs."""
+    parser = argparse.ArgumentParser(prog="study", description="What the site would say of runs of one commit.")
+    parser.add_argument("folder", type=Path, help="their results, as `make aa` keeps them: .asv/aa/COMMIT")
+    parser.add_argument("--thresholds", action="store_true", help="print what is to stand in asv.conf.json")
+    options = parser.parse_args(arguments)
+    try:
+        found, commit = [study(*each) for each in sorted(series(options.folder).items())], options.folder.name
+    except HistoryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(thresholds(found), indent=4) + "\n" if options.thresholds else page(found, commit), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

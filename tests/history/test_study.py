@@ -1,0 +1,103 @@
+"""The A/A study, on samples whose noise is known."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from asv.results import Results
+from asv.runner import BenchmarkResult
+from asv.util import write_json
+from project import ENVIRONMENT, MakeProject, benchmark
+
+from openhands_ray.history import study
+from openhands_ray.history.errors import NoResults
+from openhands_ray.history.study import Sample, Studied
+
+NAME = "actions.File.time_read"
+
+
+def noisy(share: float, count: int = 16, seed: int = 1) -> list[Sample]:
+    chance = random.Random(seed)
+    return [(chance.uniform(1, 1 + share), None) for _ in range(count)]
+
+
+def test_a_quiet_benchmark_needs_no_threshold_to_speak_of_and_shows_small_slowdowns() -> None:
+    found = study.study(NAME, noisy(0.01))
+
+    assert found.threshold == study.STEPS[0]
+    assert (found.real, found.alarms) == (0, 0)
+    assert found.smallest is not None
+    assert found.smallest <= 0.05
+
+
+def test_noise_hides_what_a_quiet_benchmark_shows() -> None:
+    quiet, loud = study.study(NAME, noisy(0.01)), study.study(NAME, noisy(0.6))
+
+    assert quiet.smallest is not None
+    assert loud.smallest is None or loud.smallest > quiet.smallest
+
+
+def test_the_same_runs_give_the_same_answer() -> None:
+    assert study.study(NAME, noisy(0.2)) == study.study(NAME, noisy(0.2))
+
+
+def test_what_never_fails_has_no_threshold() -> None:
+    found = study.study("reliability.Reliability.track_failure_rate", [(0.0, None)] * 12)
+    assert (found.threshold, found.smallest) == (0.0, 0.0)
+
+
+def test_a_step_between_the_halves_is_an_alarm_on_the_real_history() -> None:
+    samples: list[Sample] = [(1.0 + number % 3 / 1000, None) for number in range(8)]
+    samples += [(2.0 + number % 3 / 1000, None) for number in range(8)]
+    assert study.study(NAME, samples).real == 1
+
+
+def test_blocks_keep_runs_together() -> None:
+    samples: list[Sample] = [(float(number), None) for number in range(10)]
+    history = study.resampled(samples, 100, random.Random(2))
+
+    assert len(history) == 100
+    for start in range(0, 99, study.BLOCK):
+        block = [value for value, _ in history[start : start + study.BLOCK]]
+        assert block == [block[0] + step for step in range(len(block))]
+
+
+def test_an_alarm_that_a_later_look_withdraws_counts() -> None:
+    history: list[Sample] = [*[(1.0, None)] * 40, *[(2.0, None)] * 10, *[(1.0, None)] * 50]
+    assert study.alarms(study.looks(history), 0.2) == 1
+
+
+def test_a_benchmark_has_the_largest_threshold_of_its_parameters() -> None:
+    def of(name: str, threshold: float) -> Studied:
+        return Studied(name, 12, threshold, 0, 0, 1000, 0.1)
+
+    found = study.thresholds([of("a.B.c(1)", 0.1), of("a.B.c(2)", 0.3), of("a.B.d", 0.2)])
+    assert found == {r"a\.B\.c\b": 0.3, r"a\.B\.d\b": 0.2}
+
+
+def test_too_few_runs_are_refused_by_name(make_project: MakeProject, capsys: pytest.CaptureFixture[str]) -> None:
+    project = make_project([benchmark(NAME)])
+    project.commit({NAME: 1.0})
+    folder = project.folder / ".asv/results"
+
+    with pytest.raises(NoResults, match="holds 1 runs, and a study needs 12"):
+        study.series(folder)
+    assert study.main([str(folder)]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
+def test_the_runs_are_in_the_order_of_their_names(make_project: MakeProject) -> None:
+    project = make_project([benchmark(NAME, params=[["1", "2"]])])
+    commit = project.commit()
+    results = project.folder / ".asv/results"
+    for number in reversed(range(study.LEAST_RUNS)):
+        machine = f"run-{number:02}"
+        write_json(str(results / machine / "machine.json"), {"machine": machine, "version": 1}, 1)
+        stored = Results({"machine": machine, "python": "3.12"}, {}, commit, 0, "3.12", ENVIRONMENT, {})
+        value = [float(number), None if number else math.nan]
+        stored.add_result(project.benchmarks[NAME], BenchmarkResult(value, [None] * 2, [None] * 2, 0, "", None))
+        stored.save(str(results))
+
+    assert study.series(results) == {f"{NAME}(1)": [(float(number), None) for number in range(study.LEAST_RUNS)]}
