@@ -11,6 +11,7 @@ RANGE ?=
 BENCH ?=
 ASV_FLAGS ?=
 RUNS ?= 8
+AA ?= $(shell ls -td .asv/aa/* 2>/dev/null | head -1)
 PORT ?= 8080
 
 # Ray, and what is measured, must not be told where to find another cluster or another package.
@@ -20,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup system bench aa performance preview publish test test-long lint lint-workflows format lock clean
+.PHONY: help setup system bench aa aa-study performance preview publish test test-long lint lint-workflows format lock clean
 
 help: ## Show this
 	@echo "Usage: make TARGET"; echo
@@ -51,11 +52,15 @@ bench: setup ## Measure commits (RANGE=, by default the newest two), publish the
 aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds must be
 	@scripts/aa "$(RUNS)" "$(BENCH)" $(ASV_FLAGS)
 
+aa-study: setup ## Write docs/noise.md from the runs that `make aa` has kept of a commit (AA=, by default the newest)
+	@$(BIN)/python -m openhands_ray.history.study "$(AA)" > docs/noise.md
+	@echo "Written: docs/noise.md"
+
 performance: setup ## Measure HEAD beside references and peers, write docs/performance.md
 	@$(ASV) machine --yes --machine "$(MACHINE)" >/dev/null
 	@BENCHMARK_ALL=1 $(ASV) run 'HEAD^!' --machine "$(MACHINE)" --show-stderr \
-		--bench '^(ratios|peers|initialization|resources|actions.Browser)'
-	@$(BIN)/python -m openhands_ray.history.performance > docs/performance.md
+		--bench '^(ratios|peers|initialization|resources|growth)'
+	@$(BIN)/python -m openhands_ray.history.performance --plot docs/images/growth.svg > docs/performance.md
 	@echo "Written: docs/performance.md"
 
 publish: setup ## Make the site of what was measured

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from openhands.core.config.mcp_config import MCPStdioServerConfig
 from openhands.events.action import (
+    BrowseInteractiveAction,
     BrowseURLAction,
     CmdRunAction,
     FileEditAction,
@@ -10,6 +20,8 @@ from openhands.events.action import (
     FileWriteAction,
     IPythonRunCellAction,
 )
+from openhands.events.action.mcp import MCPAction
+from openhands.runtime.base import Runtime
 
 from benchmarks.common import SessionBenchmark, act
 
@@ -21,8 +33,28 @@ primes = [n for n in range(2, 5000) if all(n % d for d in range(2, math.isqrt(n)
 json.loads(json.dumps({'count': len(primes), 'sum': sum(primes)}))
 """
 
+# What a plot is to the runtime; how long a library takes to draw it is not its matter.
+_PICTURE_CELL = """
+import os
+from IPython.display import Image, display
+display(Image(data=b'\\x89PNG\\r\\n' + os.urandom(100_000), format='png'))
+"""
+
 #: Bytes of the file of "large file operations".
 LARGE_FILE_BYTES = 2 * 1024 * 1024
+
+
+#: Times that a program is answered.
+INPUTS = 30
+
+
+_MCP_SERVER = """
+from mcp.server.fastmcp import FastMCP
+
+server = FastMCP("benchmark", log_level="ERROR")
+server.add_tool(lambda text: text, name="echo")
+server.run()
+"""
 
 
 class Command(SessionBenchmark):
@@ -42,6 +74,25 @@ class Command(SessionBenchmark):
         """Start a Python interpreter."""
         act(self.runtime, CmdRunAction("python3 -S -c 'print(6 * 7)'"), "42")
 
+    def time_static_command(self) -> None:
+        """Echo a word in a shell of its own."""
+        act(self.runtime, CmdRunAction("echo benchmark", is_static=True), "benchmark")
+
+    def track_input(self) -> float:
+        """Return the median (seconds) of answering a program that asks: from the input to the end of the command."""
+        times = []
+        for number in range(INPUTS):
+            asking = CmdRunAction(f"read -r word; echo got $word {number}")
+            asking.set_hard_timeout(0.02, blocking=True)
+            act(self.runtime, asking, "")
+            start = time.perf_counter()
+            act(self.runtime, CmdRunAction("word", is_input=True), f"got word {number}")
+            times.append(time.perf_counter() - start)
+        return median(times)
+
+    time_static_command.pretty_name = "Command in a shell of its own"  # type: ignore[attr-defined]
+    track_input.pretty_name = "Input to a command that asks"  # type: ignore[attr-defined]
+    track_input.unit = "seconds"  # type: ignore[attr-defined]
     time_simple_command.pretty_name = "Simple command"  # type: ignore[attr-defined]
     time_complex_command.pretty_name = "Complex command"  # type: ignore[attr-defined]
     time_python_command.pretty_name = "Command that starts Python"  # type: ignore[attr-defined]
@@ -96,6 +147,43 @@ class LargeFile(SessionBenchmark):
     time_large_file_operations.pretty_name = "Large file operations (2 MB)"  # type: ignore[attr-defined]
 
 
+class Copy(SessionBenchmark):
+    """A file between this machine and the session."""
+
+    version = "1"
+    params = [[1000, 1_000_000, 10_000_000]]  # noqa: RUF012 (asv's own way to declare them)
+    param_names = ["bytes"]  # noqa: RUF012
+
+    def prepare(self, size: int) -> None:
+        """Write it here, and bring it there."""
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = Path(self.folder.name, "copied.bin")
+        self.file.write_bytes(os.urandom(size))
+        self.time_to(size)
+
+    def teardown(self, size: int) -> None:
+        """End the session; remove the file."""
+        super().teardown(size)
+        if self.runtime is None:
+            self.folder.cleanup()
+
+    def time_to(self, size: int) -> None:
+        """Bring it into a folder of the session."""
+        assert self.runtime is not None
+        self.runtime.copy_to(str(self.file), "/workspace/there")
+
+    def time_from(self, size: int) -> None:
+        """Fetch it, which comes as an archive."""
+        assert self.runtime is not None
+        archive = self.runtime.copy_from("/workspace/there")
+        if archive.stat().st_size < size:  # it is random: no archive is smaller
+            raise AssertionError(f"{archive.stat().st_size} bytes came back of {size}")
+        archive.unlink()
+
+    time_to.pretty_name = "Copy to the session by size"  # type: ignore[attr-defined]
+    time_from.pretty_name = "Copy from the session by size"  # type: ignore[attr-defined]
+
+
 class IPython(SessionBenchmark):
     """Cells in the session's kernel."""
 
@@ -114,8 +202,35 @@ class IPython(SessionBenchmark):
         """Compute the primes below 5,000."""
         act(self.runtime, IPythonRunCellAction(_COMPLEX_CELL), "669")
 
+    def time_state(self) -> None:
+        """Change a variable, and read it in the next cell."""
+        self.count = getattr(self, "count", 0) + 1
+        act(self.runtime, IPythonRunCellAction(f"state = {self.count}"), "")
+        act(self.runtime, IPythonRunCellAction("state * 2"), str(self.count * 2))
+
+    def time_picture(self) -> None:
+        """Return an image of 100 KB."""
+        observation = act(self.runtime, IPythonRunCellAction(_PICTURE_CELL), "")
+        if not getattr(observation, "image_urls", None):
+            raise AssertionError("No image came back.")
+
+    time_state.pretty_name = "IPython state over two cells"  # type: ignore[attr-defined]
+    time_picture.pretty_name = "IPython picture (100 KB)"  # type: ignore[attr-defined]
     time_simple.pretty_name = "IPython simple"  # type: ignore[attr-defined]
     time_complex.pretty_name = "IPython complex"  # type: ignore[attr-defined]
+
+
+def served_page(runtime: Runtime | None) -> str:
+    """Serve a page inside the session; return its address."""
+    page = "<title>Benchmark</title><h1>Benchmark page</h1><ul>" + "<li><a href='#'>item</a></li>" * 30 + "</ul>"
+    act(runtime, FileWriteAction("/workspace/index.html", page), "")
+    serve = (
+        'python3 -c \'import http.server as h, socketserver as s; server = s.TCPServer(("127.0.0.1", 0), '
+        "h.SimpleHTTPRequestHandler); print(server.server_address[1], flush=True); server.serve_forever()' "
+        "> /tmp/port 2> /dev/null & until [ -s /tmp/port ]; do sleep 0.05; done; cat /tmp/port"
+    )
+    port = act(runtime, CmdRunAction(serve), "").content.split()[-1]
+    return f"http://127.0.0.1:{port}/index.html"
 
 
 class Browser(SessionBenchmark):
@@ -128,19 +243,41 @@ class Browser(SessionBenchmark):
 
     def prepare(self) -> None:
         """Serve a page inside the session, and wait until the browser is there."""
-        page = "<title>Benchmark</title><h1>Benchmark page</h1><ul>" + "<li><a href='#'>item</a></li>" * 30 + "</ul>"
-        act(self.runtime, FileWriteAction("/workspace/index.html", page), "")
-        serve = (
-            'python3 -c \'import http.server as h, socketserver as s; server = s.TCPServer(("127.0.0.1", 0), '
-            "h.SimpleHTTPRequestHandler); print(server.server_address[1], flush=True); server.serve_forever()' "
-            "> /tmp/port 2> /dev/null & until [ -s /tmp/port ]; do sleep 0.05; done; cat /tmp/port"
-        )
-        port = act(self.runtime, CmdRunAction(serve), "").content.split()[-1]
-        self.url = f"http://127.0.0.1:{port}/index.html"
+        self.url = served_page(self.runtime)
         self.time_browse()
 
     def time_browse(self) -> None:
         """Open a local page."""
         act(self.runtime, BrowseURLAction(self.url), "Benchmark page")
 
+    def time_interactive(self) -> None:
+        """Click on a link of it."""
+        act(self.runtime, BrowseInteractiveAction("click('12')"), "Benchmark page")
+
+    time_interactive.pretty_name = "Click on a local page"  # type: ignore[attr-defined]
     time_browse.pretty_name = "Browse a local page"  # type: ignore[attr-defined]
+
+
+class Mcp(SessionBenchmark):
+    """A tool of an MCP server that lives in the session, called as OpenHands calls it: with a new client each time."""
+
+    version = "1"
+    number = 1
+    repeat = 5
+    warmup_time = 0.0
+
+    def prepare(self) -> None:
+        """Start the server."""
+        assert self.runtime is not None
+        server = MCPStdioServerConfig(name="benchmark", command=sys.executable, args=["-c", _MCP_SERVER])
+        self.runtime.get_mcp_config([server])
+        self.time_call()
+
+    def time_call(self) -> None:
+        """Have it echo a word."""
+        assert self.runtime is not None
+        observation = asyncio.run(self.runtime.call_tool_mcp(MCPAction("echo", {"text": "benchmark"})))
+        if "benchmark" not in observation.content:
+            raise AssertionError(f"The tool said {observation.content!r}")
+
+    time_call.pretty_name = "MCP call"  # type: ignore[attr-defined]

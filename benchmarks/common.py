@@ -40,18 +40,18 @@ def runtime_class() -> Any:
     return openhands_ray.RayRuntime
 
 
-def new_runtime(*, jupyter: bool = False, **options: Any) -> Runtime:
+def new_runtime(*, jupyter: bool = False, config: OpenHandsConfig | None = None, **options: Any) -> Runtime:
     """Return a runtime with an id of its own, not yet connected."""
-    config = OpenHandsConfig()
+    config = config or OpenHandsConfig()
     sid = f"benchmark-{uuid.uuid4().hex[:12]}"
     stream = EventStream(sid, get_file_store("memory", "/"))
     plugins = [JupyterRequirement()] if jupyter else []
     return runtime_class()(config, stream, LLMRegistry(config), sid=sid, plugins=plugins, **options)
 
 
-def connected_runtime(*, jupyter: bool = False) -> Runtime:
+def connected_runtime(*, jupyter: bool = False, config: OpenHandsConfig | None = None) -> Runtime:
     """Return a runtime that is ready to act."""
-    runtime = new_runtime(jupyter=jupyter)
+    runtime = new_runtime(jupyter=jupyter, config=config)
     asyncio.run(runtime.connect())
     return runtime
 

@@ -9,6 +9,7 @@ from openhands.events.action import CmdRunAction, FileReadAction, FileWriteActio
 from openhands.runtime.base import Runtime
 
 from benchmarks.common import SessionBenchmark, act, connected_runtime, leave, only_on_request, shared_cluster
+from benchmarks.resources import sessions_mb
 
 _KB, _MB = 1000, 1_000_000
 
@@ -122,6 +123,36 @@ class Sessions:
         return _median_command(self.runtimes[-1])
 
     track_command.pretty_name = "Simple command by sessions that live"  # type: ignore[attr-defined]
+
+
+class SessionsMemory:
+    """The memory of many sessions, on a cluster of their own, below this process."""
+
+    version = "1"
+    timeout = 600.0
+    unit = "MB"
+    params = [[1, 4, 16, 64]]  # noqa: RUF012
+    param_names = ["sessions"]  # noqa: RUF012
+
+    def setup(self, count: int) -> None:
+        """Connect them, and use each."""
+        self.runtimes: list[Runtime] = []
+        if count > 4:
+            only_on_request()
+        self.runtimes = [connected_runtime() for _ in range(count)]
+        for runtime in self.runtimes:
+            act(runtime, CmdRunAction("echo benchmark"), "benchmark")
+
+    def teardown(self, count: int) -> None:
+        """End them and their cluster."""
+        for runtime in self.runtimes:
+            leave(runtime)
+
+    def track_each(self, count: int) -> float:
+        """Return what one of them takes (MB)."""
+        return sessions_mb() / count
+
+    track_each.pretty_name = "Memory of a session by sessions that live"  # type: ignore[attr-defined]
 
 
 class Workflow(SessionBenchmark):

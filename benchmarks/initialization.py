@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
 
+from openhands.core.config import OpenHandsConfig
 from openhands.events.action import CmdRunAction
 from openhands.runtime.base import Runtime
 
 import openhands_ray
-from benchmarks.common import SessionBenchmark, act, connected_runtime, leave, new_runtime, runtime_class
+from benchmarks.common import (
+    SessionBenchmark,
+    act,
+    connected_runtime,
+    leave,
+    new_runtime,
+    runtime_class,
+    shared_cluster,
+)
+from benchmarks.references import BareActor
 
 
 class Initialization:
@@ -39,6 +53,139 @@ class Initialization:
         asyncio.run(runtime.connect())
 
     time_runtime_initialization.pretty_name = "Runtime initialization"  # type: ignore[attr-defined]
+
+
+class Cluster:
+    """The private cluster alone, without a session."""
+
+    timeout = 180.0
+    version = "1"
+    number = 1
+    repeat = 2
+    rounds = 2
+    warmup_time = 0.0
+
+    def setup(self) -> None:
+        """Nothing runs: the teardown of the sample before has stopped it."""
+        self.config = OpenHandsConfig()
+        if "setup" not in vars(runtime_class()):
+            raise NotImplementedError("This commit starts no cluster ahead of a session.")
+
+    def teardown(self) -> None:
+        """End the cluster."""
+        runtime_class().teardown(self.config)
+
+    def time_start(self) -> None:
+        """Start it and connect to it."""
+        runtime_class().setup(self.config)
+
+    time_start.pretty_name = "Ray cluster start"  # type: ignore[attr-defined]
+
+
+class Connection:
+    """A process that connects to a cluster that runs already."""
+
+    timeout = 120.0
+    version = "1"
+    number = 1
+    repeat = 5
+    warmup_time = 0.0
+
+    def setup(self) -> None:
+        """Have a cluster, and no connection to it."""
+        self.config = OpenHandsConfig()
+        if "setup" not in vars(runtime_class()):
+            raise NotImplementedError("This commit connects with its first session only.")
+        shared_cluster()
+
+    def teardown(self) -> None:
+        """Leave the cluster."""
+        runtime_class().teardown(self.config)
+
+    def time_connect(self) -> None:
+        """Connect."""
+        runtime_class().setup(self.config)
+
+    time_connect.pretty_name = "First connection to a running cluster"  # type: ignore[attr-defined]
+
+
+class FirstAction(SessionBenchmark):
+    """The first action of a new session, and the session's end; the session before ends first."""
+
+    timeout = 180.0
+    version = "1"
+    number = 1
+    repeat = 3
+    warmup_time = 0.0
+
+    def setup(self) -> None:
+        """Connect a session."""
+        _keep_warm(0)
+        super().setup()
+        self.opened = connected_runtime()
+
+    def teardown(self) -> None:
+        """End it."""
+        self.opened.close()
+        super().teardown()
+
+    def time_first_action(self) -> None:
+        """Run a command."""
+        act(self.opened, CmdRunAction("echo first"), "first")
+
+    def time_close(self) -> None:
+        """End the session, whose shell has done nothing yet."""
+        self.opened.close()
+
+    time_first_action.pretty_name = "First action of a session"  # type: ignore[attr-defined]
+    time_close.pretty_name = "End of a session"  # type: ignore[attr-defined]
+
+
+class Allocation(SessionBenchmark):
+    """From asking for a session to its first answer, beside an empty actor's, on an idle and on a busy cluster."""
+
+    timeout = 180.0
+    version = "1"
+    params = [["idle", "busy"]]  # noqa: RUF012 (asv's own way to declare them)
+    param_names = ["cluster"]  # noqa: RUF012
+
+    def setup(self, cluster: str) -> None:
+        """Have the session of this process keep all cores busy, where that is asked for."""
+        _keep_warm(0)
+        super().setup(cluster)
+
+    def prepare(self, cluster: str) -> None:
+        """Start what keeps the cores busy."""
+        if cluster == "busy":
+            loop = "while :; do :; done"
+            act(self.runtime, CmdRunAction(f"for i in $(seq {os.cpu_count()}); do ({loop}) & done; echo busy"), "busy")
+
+    def track_session(self, cluster: str) -> float:
+        """Return the seconds of a session."""
+        return _median_seconds(connected_runtime, lambda runtime: runtime.close())
+
+    def track_actor(self, cluster: str) -> float:
+        """Return the seconds of an actor that does nothing."""
+        return _median_seconds(BareActor, lambda actor: actor.close())
+
+    track_session.pretty_name = "Session by load of the cluster"  # type: ignore[attr-defined]
+    track_session.unit = "seconds"  # type: ignore[attr-defined]
+    track_actor.pretty_name = "Empty actor by load of the cluster"  # type: ignore[attr-defined]
+    track_actor.unit = "seconds"  # type: ignore[attr-defined]
+
+
+#: Times that an allocation is repeated: each takes half a second.
+ALLOCATIONS = 5
+
+
+def _median_seconds(start: Callable[[], Any], end: Callable[[Any], None]) -> float:
+    times = []
+    for _ in range(ALLOCATIONS):
+        begin = time.perf_counter()
+        started = start()
+        times.append(time.perf_counter() - begin)
+        end(started)
+    return median(times)
 
 
 class NewSession(SessionBenchmark):

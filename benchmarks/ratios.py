@@ -4,6 +4,8 @@ machine, where neither time does.
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from openhands.events.action import CmdRunAction, FileEditAction, FileReadAction, FileWriteAction, IPythonRunCellAction
+from openhands.events.action import (
+    BrowseURLAction,
+    CmdRunAction,
+    FileEditAction,
+    FileReadAction,
+    FileWriteAction,
+    IPythonRunCellAction,
+)
 from openhands.events.action.action import Action
 from openhands.runtime.base import Runtime
 
+from benchmarks.actions import served_page
 from benchmarks.common import act, connected_runtime, leave, shared_cluster
-from benchmarks.references import BareActor, BareKernel, RawPty, run_program
+from benchmarks.references import BareActor, BareBrowser, BareKernel, RawPty, run_program
 
 #: Seconds for which an operation and its reference are measured.
 MEASURE_S = 1.5
@@ -147,6 +157,47 @@ class Ratio:
     track_ours.pretty_name = "Operation, beside its reference"  # type: ignore[attr-defined]
     track_ours.unit = "seconds"  # type: ignore[attr-defined]
     track_reference.pretty_name = "Reference"  # type: ignore[attr-defined]
+    track_reference.unit = "seconds"  # type: ignore[attr-defined]
+
+
+class BrowserRatio:
+    """A page in the session's browser beside BrowserGym as OpenHands configures it, which takes long."""
+
+    timeout = 300.0
+    version = "1"
+
+    def setup_cache(self) -> tuple[float, float]:
+        """Measure both in turn, if it is asked for."""
+        if os.environ.get("BENCHMARK_ALL") != "1":
+            return math.nan, math.nan
+        shared_cluster()
+        runtime, reference = connected_runtime(), BareBrowser()
+        try:
+            url = served_page(runtime)
+            return interleaved(
+                lambda: act(runtime, BrowseURLAction(url), "Benchmark page"), lambda: reference.browse(url)
+            )
+        finally:
+            reference.close()
+            leave(runtime)
+
+    def track_ratio(self, medians: tuple[float, float]) -> float:
+        """Return how many times the reference it takes."""
+        return medians[0] / medians[1]
+
+    def track_ours(self, medians: tuple[float, float]) -> float:
+        """Return the seconds of the operation."""
+        return medians[0]
+
+    def track_reference(self, medians: tuple[float, float]) -> float:
+        """Return the seconds of the reference."""
+        return medians[1]
+
+    track_ratio.pretty_name = "Ratio of browsing to BrowserGym"  # type: ignore[attr-defined]
+    track_ratio.unit = "ratio"  # type: ignore[attr-defined]
+    track_ours.pretty_name = "Browsing, beside BrowserGym"  # type: ignore[attr-defined]
+    track_ours.unit = "seconds"  # type: ignore[attr-defined]
+    track_reference.pretty_name = "BrowserGym"  # type: ignore[attr-defined]
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 from typing import Any
 
 #: Seconds after which a reference that does not answer is a failed benchmark.
@@ -124,6 +126,56 @@ class BareKernel:
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
         self._folder.cleanup()
+
+
+class BareBrowser:
+    """BrowserGym in Chromium, in a process of its own, as OpenHands' executor has it."""
+
+    def __init__(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            FileNotFoundError: there is no Chromium.
+        """
+        self._folder = tempfile.TemporaryDirectory()
+        os.environ |= {
+            "PLAYWRIGHT_BROWSERS_PATH": self._folder.name,
+            "BROWSERGYM_DOWNLOAD_DIR": f"{self._folder.name}/downloads",
+        }
+        _provide_chromium()
+        from openhands.runtime.browser.browser_env import BrowserEnv
+
+        self._browser = BrowserEnv()
+
+    def browse(self, url: str) -> None:
+        """Open a page, as OpenHands does for ``BrowseURLAction``."""
+        observation = self._browser.step(f'goto("{url}")')
+        if observation["last_action_error"]:
+            raise AssertionError(f"BrowserGym did not open {url}: {observation['last_action_error']}")
+
+    def close(self) -> None:
+        """End it."""
+        self._browser.close()
+        self._folder.cleanup()
+
+
+def _provide_chromium() -> None:
+    """Give Playwright the system's Chromium under the name that it looks for."""
+    from playwright.sync_api import Error, sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise FileNotFoundError("There is no chromium on this machine.")
+    with sync_playwright() as playwright:
+        names = [playwright.chromium.executable_path]
+        try:
+            playwright.chromium.launch().close()
+        except Error as error:  # it says where it looked for its headless shell
+            names += [word for word in str(error).split() if word.startswith(os.environ["PLAYWRIGHT_BROWSERS_PATH"])]
+    for name in map(Path, names):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.unlink(missing_ok=True)
+        name.symlink_to(chromium)
 
 
 def run_program(*argv: str) -> str:

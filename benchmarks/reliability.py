@@ -1,38 +1,85 @@
-"""How often an action fails."""
+"""How often an action fails, and how."""
 
 from __future__ import annotations
 
+from collections import Counter
+
+from openhands.core.exceptions import AgentRuntimeDisconnectedError, AgentRuntimeTimeoutError
 from openhands.events.action import CmdRunAction, FileEditAction, FileReadAction, FileWriteAction, IPythonRunCellAction
 from openhands.events.action.action import Action
+from openhands.events.observation import ErrorObservation
+from openhands.runtime.base import Runtime
 
-from benchmarks.common import SessionBenchmark, act
+from benchmarks.common import connected_runtime, leave, shared_cluster
 
 #: Times that the mixed load is repeated; it is five actions long.
-ROUNDS = 20
+ROUNDS = 40
+
+#: Why an answer is no success.
+CATEGORIES = ("timeout", "worker lost", "wrong result", "refused", "other")
+
+#: Failures by category, and the number of actions under "actions".
+Found = dict[str, int]
 
 
-class Reliability(SessionBenchmark):
-    """A mixed load in one session."""
+class _MixedLoad:
+    """A mixed load in one session, run once for all that is said of it."""
 
     timeout = 300.0
-    version = "2"
-    jupyter = True
 
-    def track_failure_rate(self) -> float:
-        """Return the share of actions (%) whose answer was missing or wrong; lower is better."""
-        load = [step for number in range(ROUNDS) for step in _load(number)]
-        failed = sum(not self._succeeds(action, expected) for action, expected in load)
-        return 100.0 * failed / len(load)
-
-    def _succeeds(self, action: Action, expected: str) -> bool:
+    def setup_cache(self) -> Found:
+        """Run it."""
+        shared_cluster()
+        runtime = connected_runtime(jupyter=True)
         try:
-            act(self.runtime, action, expected)
-        except Exception:  # whatever is raised, the action has failed
-            return False
-        return True
+            load = [step for number in range(ROUNDS) for step in _load(number)]
+            failures = Counter(_failure(runtime, action, expected) for action, expected in load)
+            return {category: failures[category] for category in CATEGORIES} | {"actions": len(load)}
+        finally:
+            leave(runtime)
+
+
+class Reliability(_MixedLoad):
+    """All failures."""
+
+    version = "3"
+    unit = "%"
+
+    def track_failure_rate(self, found: Found) -> float:
+        """Return the share of actions (%) whose answer was missing or wrong; lower is better."""
+        return 100.0 * sum(found[category] for category in CATEGORIES) / found["actions"]
 
     track_failure_rate.pretty_name = "Failure rate"  # type: ignore[attr-defined]
-    track_failure_rate.unit = "%"  # type: ignore[attr-defined]
+
+
+class Failures(_MixedLoad):
+    """Failures by category."""
+
+    version = "1"
+    unit = "%"
+    params = [list(CATEGORIES)]  # noqa: RUF012 (asv's own way to declare them)
+    param_names = ["category"]  # noqa: RUF012
+
+    def track_rate(self, found: Found, category: str) -> float:
+        """Return the share of actions (%) that failed in this way."""
+        return 100.0 * found[category] / found["actions"]
+
+    track_rate.pretty_name = "Failure rate by category"  # type: ignore[attr-defined]
+
+
+def _failure(runtime: Runtime, action: Action, expected: str) -> str | None:
+    """Run an action; return the category in which it failed, or None."""
+    try:
+        observation = runtime.run_action(action)
+    except AgentRuntimeTimeoutError:
+        return "timeout"
+    except AgentRuntimeDisconnectedError:
+        return "worker lost"
+    except Exception:  # whatever is raised, the action has failed
+        return "other"
+    if expected in observation.content:
+        return None
+    return "refused" if isinstance(observation, ErrorObservation) else "wrong result"
 
 
 def _load(number: int) -> list[tuple[Action, str]]:

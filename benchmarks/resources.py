@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import psutil
-from openhands.events.action import CmdRunAction, IPythonRunCellAction
+from openhands.events.action import CmdRunAction, FileWriteAction, IPythonRunCellAction
 
 from benchmarks.common import act, connected_runtime, leave
 
@@ -44,7 +44,7 @@ class Memory:
 
     def track_session(self) -> float:
         """The whole tree of a session: its worker and its shell."""
-        return _session_mb()
+        return sessions_mb()
 
     track_cluster.pretty_name = "Memory of the Ray cluster"  # type: ignore[attr-defined]
     track_cluster.unit = "MB"  # type: ignore[attr-defined]
@@ -70,10 +70,108 @@ class KernelMemory:
 
     def track_session(self) -> float:
         """The whole tree of the session."""
-        return _session_mb()
+        return sessions_mb()
 
     track_session.pretty_name = "Memory of a session with its kernel"  # type: ignore[attr-defined]
     track_session.unit = "MB"  # type: ignore[attr-defined]
+
+
+class UsedMemory:
+    """The memory of a session that has run a thousand actions."""
+
+    timeout = 180.0
+    version = "1"
+
+    def setup(self) -> None:
+        """Start a cluster and one session, and use it."""
+        self.runtime = connected_runtime()
+        for number in range(ACTIONS // 2):
+            act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
+            act(self.runtime, FileWriteAction(f"/workspace/{number % 10}.txt", f"{number}" * 1000), "")
+
+    def teardown(self) -> None:
+        """End the session and the cluster."""
+        leave(self.runtime)
+
+    def track_session(self) -> float:
+        """The whole tree of the session."""
+        return sessions_mb()
+
+    track_session.pretty_name = "Memory of a session after 1,000 actions"  # type: ignore[attr-defined]
+    track_session.unit = "MB"  # type: ignore[attr-defined]
+
+
+#: Actions before the memory is looked at, and over which CPU time is counted.
+ACTIONS = 1000
+
+
+class Cpu:
+    """The CPU time of an action, by whose it is: this process, Ray's own ones, the session's."""
+
+    timeout = 180.0
+    version = "1"
+    unit = "seconds"
+    params = [["client", "ray", "session"]]  # noqa: RUF012 (asv's own way to declare them)
+    param_names = ["of"]  # noqa: RUF012
+
+    def setup(self, of: str) -> None:
+        """Start a cluster and one session, and use it."""
+        self.runtime = connected_runtime()
+        self._act(100)
+
+    def teardown(self, of: str) -> None:
+        """End the session and the cluster."""
+        leave(self.runtime)
+
+    def track_command(self, of: str) -> float:
+        """Return the seconds that a simple command takes of a core."""
+        before = self._seconds(of)
+        self._act(ACTIONS)
+        return (self._seconds(of) - before) / ACTIONS
+
+    def _act(self, count: int) -> None:
+        for number in range(count):
+            act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
+
+    def _seconds(self, of: str) -> float:
+        ray, sessions = _split_tree()
+        processes = {"client": [psutil.Process()], "ray": ray, "session": sessions}[of]
+        return sum(times.user + times.system for times in (each.cpu_times() for each in processes))
+
+    track_command.pretty_name = "CPU time of a simple command"  # type: ignore[attr-defined]
+
+
+class Leftovers:
+    """What a session and its cluster leave in the process that had them, and below it."""
+
+    timeout = 180.0
+    version = "1"
+    unit = "left"
+    params = [["processes", "threads", "file descriptors"]]  # noqa: RUF012
+    param_names = ["of"]  # noqa: RUF012
+
+    def setup(self, of: str) -> None:
+        """Have a session and its cluster once: what they leave once, they have left then."""
+        self._live()
+
+    def track_left(self, of: str) -> float:
+        """Return how many more there are after a further session and its cluster."""
+        before = self._count(of)
+        self._live()
+        return float(self._count(of) - before)
+
+    def _live(self) -> None:
+        runtime = connected_runtime()
+        act(runtime, CmdRunAction("sleep 1000 & echo benchmark"), "benchmark")
+        leave(runtime)
+
+    def _count(self, of: str) -> int:
+        process = psutil.Process()
+        if of == "processes":
+            return len(process.children(recursive=True))
+        return process.num_threads() if of == "threads" else process.num_fds()
+
+    track_left.pretty_name = "Left after a session and its cluster"  # type: ignore[attr-defined]
 
 
 def _split_tree() -> tuple[list[psutil.Process], list[psutil.Process]]:
@@ -93,7 +191,8 @@ def _split_tree() -> tuple[list[psutil.Process], list[psutil.Process]]:
     return ray, sessions
 
 
-def _session_mb() -> float:
+def sessions_mb() -> float:
+    """Return the unique memory (MB) of all sessions below this process: their workers and all below them."""
     _, sessions = _split_tree()
     if not sessions:
         raise AssertionError("There is no session below this process.")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from asv.util import human_value
 
+from openhands_ray.history.curves import CURVES, Curve, draw, points
 from openhands_ray.history.errors import HistoryError
 from openhands_ray.history.results import CONFIGURATION, History, Snapshot
 
@@ -81,7 +82,12 @@ ROWS = (
     _pair("1 MB write", "1 MB write / bare actor call", times(1.5), "1 MB write"),
     _pair("1 MB read", "1 MB read / bare actor call", times(1.5), "1 MB read"),
     _pair("IPython cell", "IPython cell / jupyter_client", more(1.5), "IPython cell"),
-    Row("browse a local page", "actions.Browser.time_browse", most(0.5, "s")),
+    Row(
+        "browse a local page",
+        "ratios.BrowserRatio.track_ours",
+        most(0.5, "s"),
+        "ratios.BrowserRatio.track_reference",
+    ),
     Row(
         "cold start, no cluster",
         "initialization.Initialization.time_runtime_initialization",
@@ -101,19 +107,35 @@ _PAGE = """\
 # Performance
 
 Of commit {commit}, on {series}. An operation and its reference (a call of a bare Ray actor with the same payload,
-`subprocess`, jupyter_client alone) are measured in one process, call by call in turn; medians. What OpenHands' own
-runtimes take is measured in the same run. This page is made by `make performance` from asv's results.
+`subprocess`, jupyter_client alone, BrowserGym as OpenHands configures it) are measured in one process, call by call in
+turn; medians. What OpenHands' own runtimes take is measured in the same run. This page is made by `make performance`
+from asv's results.
 
 | operation | ours | reference | ratio | goal | reached | LocalRuntime | CLIRuntime |
 |---|--:|--:|--:|---|---|--:|--:|
 {rows}
+
+## How cost grows
+
+![Latency by payload, output, length, age and number of sessions; memory by number of sessions](images/growth.svg)
+
+{curves}
 """
 
 
 def page(snapshot: Snapshot) -> str:
     """Return the page as Markdown."""
     rows = "\n".join(_line(row, snapshot) for row in ROWS)
-    return _PAGE.format(commit=snapshot.commit[:8], series=snapshot.series, rows=rows)
+    curves = "\n".join(_described(curve, snapshot) for curve in CURVES)
+    return _PAGE.format(commit=snapshot.commit[:8], series=snapshot.series, rows=rows, curves=curves)
+
+
+def _described(curve: Curve, snapshot: Snapshot) -> str:
+    lines = []
+    for label, benchmark in curve.lines.items():
+        found = ", ".join(f"{x:,.0f}: {y:.3g} {curve.unit}" for x, y in points(snapshot, benchmark))
+        lines.append(f"{label} {found}")
+    return f"- {curve.title} ({curve.axis}): {'; '.join(lines)}"
 
 
 def _line(row: Row, snapshot: Snapshot) -> str:
@@ -152,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the page; the status is 1 where there are no results."""
     parser = argparse.ArgumentParser(prog="performance", description="The page of how fast the runtime is.")
     parser.add_argument("commit", nargs="?", default="HEAD")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the plots of how cost grows (SVG)")
     parser.add_argument("--config", type=Path, default=Path(CONFIGURATION), help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
@@ -159,6 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if options.plot:
+        draw(snapshot, options.plot)
     print(page(snapshot), end="")
     return 0
 

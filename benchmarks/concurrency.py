@@ -1,0 +1,141 @@
+"""What several sessions do at once, each driven by a thread of one process."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
+from openhands.runtime.base import Runtime
+
+from benchmarks.common import act, connected_runtime, leave, shared_cluster
+
+#: Actions of each session in one measurement.
+ACTIONS = 50
+
+#: Iterations of an empty loop in bash: about a second.
+LOOPS = 300_000
+
+_MEGABYTE = ("x" * 99 + "\n") * (1024 * 1024 // 100)
+
+
+class _Sessions:
+    """Sessions that are connected before the measurement."""
+
+    timeout = 180.0
+    runtimes: list[Runtime]
+
+    def connect(self, count: int) -> None:
+        """Connect so many, side by side."""
+        self.runtimes = []
+        shared_cluster()
+        with ThreadPoolExecutor(count) as pool:
+            self.runtimes = list(pool.map(lambda _: connected_runtime(), range(count)))
+
+    def teardown(self, *parameters: int) -> None:
+        """End them."""
+        for runtime in self.runtimes:
+            runtime.close()
+        leave(self.runtimes[0])
+
+    def seconds(self, work: Callable[[Runtime], None], runtimes: list[Runtime]) -> float:
+        """Return how long it takes until all of these have done the work, side by side."""
+        with ThreadPoolExecutor(len(runtimes)) as pool:
+            list(pool.map(lambda runtime: act(runtime, CmdRunAction("echo warm"), "warm"), runtimes))
+            start = time.perf_counter()
+            list(pool.map(work, runtimes))
+            return time.perf_counter() - start
+
+
+class Sessions(_Sessions):
+    """Sessions that act at once: how long an action takes of the whole, which falls while cores are free."""
+
+    version = "1"
+    params = [[1, 4, 16]]  # noqa: RUF012 (asv's own way to declare them)
+    param_names = ["sessions"]  # noqa: RUF012
+
+    def setup(self, count: int) -> None:
+        """Connect them."""
+        self.connect(count)
+
+    def track_rapid_commands(self, count: int) -> float:
+        """Return the seconds of all by the number of commands."""
+        return self.seconds(_commands, self.runtimes) / (count * ACTIONS)
+
+    def track_large_files(self, count: int) -> float:
+        """Return the seconds of all by the number of megabytes that are written and read."""
+        return self.seconds(_files, self.runtimes) / (count * 2 * FILES)
+
+    track_rapid_commands.pretty_name = "Rapid-fire commands by sessions"  # type: ignore[attr-defined]
+    track_rapid_commands.unit = "seconds"  # type: ignore[attr-defined]
+    track_large_files.pretty_name = "1 MB files in parallel by sessions"  # type: ignore[attr-defined]
+    track_large_files.unit = "seconds"  # type: ignore[attr-defined]
+
+
+#: Files of a megabyte that each session writes and reads.
+FILES = 10
+
+
+def _commands(runtime: Runtime) -> None:
+    for number in range(ACTIONS):
+        act(runtime, CmdRunAction(f"echo rapid {number}"), f"rapid {number}")
+
+
+def _files(runtime: Runtime) -> None:
+    for number in range(FILES):
+        act(runtime, FileWriteAction(f"/workspace/{number % 2}.txt", _MEGABYTE), "")
+        found = len(act(runtime, FileReadAction(f"/workspace/{number % 2}.txt"), "").content)
+        if found != len(_MEGABYTE) + 1:  # OpenHands ends a written file with a newline
+            raise AssertionError(f"{found} characters came back of {len(_MEGABYTE)}")
+
+
+class Utilisation(_Sessions):
+    """How much of the cores the sessions' commands have, when there is one for each core."""
+
+    version = "1"
+    unit = "ratio"
+
+    def setup(self) -> None:
+        """Connect them."""
+        self.connect(os.cpu_count() or 1)
+
+    def track_slowdown(self) -> float:
+        """Return how many times longer a computation takes on all cores at once than alone; 1 is ideal."""
+        alone = self.seconds(_compute, self.runtimes[:1])
+        return self.seconds(_compute, self.runtimes) / alone
+
+    track_slowdown.pretty_name = "Computation on all cores, beside one alone"  # type: ignore[attr-defined]
+
+
+def _compute(runtime: Runtime) -> None:
+    act(runtime, CmdRunAction(f"for ((i = 0; i < {LOOPS}; i++)); do :; done; echo computed"), "computed")
+
+
+class Churn(_Sessions):
+    """Sessions that come and go."""
+
+    version = "1"
+    unit = "seconds"
+
+    def setup(self) -> None:
+        """Connect one, so that there is a cluster."""
+        self.connect(1)
+
+    def track_session(self) -> float:
+        """Return the seconds of a session from its beginning over one command to its end: ten, two at a time."""
+        with ThreadPoolExecutor(2) as pool:
+            start = time.perf_counter()
+            list(pool.map(_live, range(10)))
+            return (time.perf_counter() - start) / 10
+
+    track_session.pretty_name = "Sessions that come and go"  # type: ignore[attr-defined]
+
+
+def _live(number: int) -> None:
+    runtime = connected_runtime()
+    try:
+        act(runtime, CmdRunAction(f"echo {number}"), str(number))
+    finally:
+        runtime.close()
