@@ -74,13 +74,18 @@ def noise(snapshots: Sequence[Snapshot], thresholds: Mapping[str, float]) -> lis
                 measured.setdefault(name, []).append(measurement.value)
                 units[name] = measurement.unit
     return [
-        Noise(name, units[name], tuple(values), max(matching(name, thresholds), default=DEFAULT_THRESHOLD))
+        Noise(name, units[name], tuple(values), threshold(name, thresholds))
         for name, values in sorted(measured.items())
     ]
 
 
 #: asv's, where no key matches.
 DEFAULT_THRESHOLD = 0.05
+
+
+def threshold(name: str, thresholds: Mapping[str, float]) -> float:
+    """Returns the relative increase that counts as a regression of a benchmark, as asv chooses it."""
+    return max(matching(name, thresholds), default=DEFAULT_THRESHOLD)
 
 
 def matching(name: str, thresholds: Mapping[str, float]) -> Iterator[float]:
@@ -106,7 +111,7 @@ def print_noise(found: Sequence[Noise], console: Console) -> None:
     console.print(table)
 
 
-def _console() -> Console:
+def console() -> Console:
     """Returns a console that cuts no name where the output is no terminal, for which rich takes 80 columns."""
     console = Console()
     return console if console.is_terminal else Console(width=160)
@@ -123,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print_noise(noise(snapshots, Config.load(str(options.config)).regressions_thresholds), _console())
+    print_noise(noise(snapshots, Config.load(str(options.config)).regressions_thresholds), console())
     return 0
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,9 @@ class Measurement:
         title: what people read.
         unit: asv's, such as ``seconds`` or ``MB``.
         value: in that unit; None where the benchmark failed, NaN where it was skipped.
+        statistics: of the samples, by asv's names: ``q_25`` and ``q_75``, ``ci_99_a`` and ``ci_99_b`` in the unit, and
+            ``repeat``, their number. Empty where asv took none, as of ``track_`` and ``peakmem_``.
+        samples: in the unit; empty where they were not recorded. `asv continuous` records them, `asv run` if asked to.
     """
 
     benchmark: str
@@ -43,6 +46,8 @@ class Measurement:
     title: str
     unit: str
     value: float | None
+    statistics: Mapping[str, float] = field(default_factory=dict)
+    samples: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,6 +61,10 @@ class Measurement:
     @property
     def skipped(self) -> bool:
         return self.value is not None and math.isnan(self.value)
+
+    @property
+    def measured(self) -> bool:
+        return not self.failed and not self.skipped
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,14 @@ class Snapshot:
         commit: the full hash.
         date: of the commit.
         measurements: by ``Measurement.name``. A benchmark that is known but was never run here is absent.
+        conditions: of the machine and the environment, by asv's names, such as ``cpu``, ``ram`` and ``python``.
     """
 
     commit: str
     date: datetime
     series: Series
     measurements: dict[str, Measurement]
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
 
 class History:
@@ -147,6 +158,15 @@ class History:
         """Returns full hashes, from this commit backwards along first parents, as ``asv run`` walks a range."""
         return list(self._repo.get_hashes_from_range(commit))
 
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The relative increases of asv's configuration, by patterns; see ``noise.threshold``."""
+        return dict(self._conf.regressions_thresholds)
+
+    def between(self, base: str, head: str) -> frozenset[str]:
+        """Returns the full hashes of what came after one commit, up to another."""
+        return frozenset(self._repo.get_hashes_from_range(f"{self.resolve(base)}..{self.resolve(head)}"))
+
     def newest_measured(self, commit: str = "HEAD") -> str:
         """Returns the newest commit with results, at or before the given one.
 
@@ -205,20 +225,28 @@ def _read_snapshot(result: Any, benchmarks: Any) -> Snapshot:
     measurements = [
         measurement
         for name in sorted(result.get_result_keys(benchmarks))
-        for measurement in _measurements(benchmarks[name], result.get_result_value(name, benchmarks[name]["params"]))
+        for measurement in _measurements(benchmarks[name], result)
     ]
     return Snapshot(
         commit=result.commit_hash,
         date=datetime.fromtimestamp(result.date / 1000, UTC),
         series=_series(result),
         measurements={measurement.name: measurement for measurement in measurements},
+        conditions={key: str(value) for key, value in result.params.items() if value},
     )
 
 
-def _measurements(entry: dict[str, Any], values: list[float | None]) -> Iterator[Measurement]:
-    title = entry.get("pretty_name") or entry["name"]
-    for label, value in zip(parameter_labels(entry["params"]), values, strict=True):
-        yield Measurement(entry["name"], label, title + label, entry.get("unit", ""), value)
+def _measurements(entry: dict[str, Any], result: Any) -> Iterator[Measurement]:
+    name, params = entry["name"], entry["params"]
+    columns = (
+        parameter_labels(params),
+        result.get_result_value(name, params),
+        result.get_result_stats(name, params),
+        result.get_result_samples(name, params),
+    )
+    title, unit = entry.get("pretty_name") or name, entry.get("unit", "")
+    for label, value, statistics, samples in zip(*columns, strict=True):
+        yield Measurement(name, label, title + label, unit, value, statistics or {}, tuple(samples or ()))
 
 
 def parameter_labels(params: list[list[str]]) -> list[str]:

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,19 @@ def git(folder: Path, *arguments: str, date: str | None = None) -> str:
         ["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
     )
     return answer.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What asv took of a benchmark, in place of one value.
+
+    Attributes:
+        values: asv's result is their median.
+        recorded: whether asv was to keep them; it always keeps what it computes of them.
+    """
+
+    values: Sequence[float]
+    recorded: bool = True
 
 
 def benchmark(name: str, unit: str = "seconds", title: str | None = None, params: Any = ()) -> dict[str, Any]:
@@ -67,7 +81,11 @@ class Project:
         write_json(str(folder / f".asv/results/{MACHINE}/machine.json"), machine, 1)
 
     def commit(self, results: dict[str, Any] | None = None) -> str:
-        """Adds a commit and, where results are given, what was measured of it: a value for each benchmark's name."""
+        """Adds a commit and, where results are given, what was measured of it.
+
+        Args:
+            results: for each benchmark's name a value or ``Samples``; a list of them where it has parameters.
+        """
         date = f"2024-01-{len(self.commits) + 1:02}T00:00:00+00:00"
         git(self.folder, "commit", "--quiet", "--allow-empty", "-m", f"Change {len(self.commits)} <&>", date=date)
         commit = git(self.folder, "rev-parse", "HEAD")
@@ -81,10 +99,18 @@ class Project:
         params = {"machine": MACHINE, "python": "3.12"}
         stored = Results(params, {}, commit, milliseconds, "3.12", ENVIRONMENT, {})
         for name, value in results.items():
-            values = value if isinstance(value, list) else [value]
-            nothing = [None] * len(values)
-            stored.add_result(self.benchmarks[name], BenchmarkResult(values, nothing, nothing, 0, "", None))
+            self._add(stored, self.benchmarks[name], value if isinstance(value, list) else [value])
         stored.save(str(self.folder / ".asv/results"))
+
+    @staticmethod
+    def _add(stored: Results, entry: dict[str, Any], values: list[Any]) -> None:
+        sampled = [list(value.values) if isinstance(value, Samples) else None for value in values]
+        # asv computes the result of what has samples.
+        results = [0.0 if isinstance(value, Samples) else value for value in values]
+        numbers = [1 if samples else None for samples in sampled]
+        recorded = any(isinstance(value, Samples) and value.recorded for value in values)
+        result = BenchmarkResult(results, sampled, numbers, 0, "", None)
+        stored.add_result(entry, result, record_samples=recorded)
 
     def published(self, name: str) -> Any:
         """Returns the content of a JSON file of the site."""
