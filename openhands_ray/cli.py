@@ -11,11 +11,25 @@ from typing import Any
 
 _CHECK_EXAMPLES = """\
 examples:
-  openhands-ray check              the newest measured commit of the history of HEAD
-  openhands-ray check HEAD~1       a commit, by any name that git knows
-  openhands-ray check --machine ci only the results of one machine
+  openhands-ray check                  the newest measured commit of the history of HEAD
+  openhands-ray check HEAD~1           a commit, by any name that git knows
+  openhands-ray check main HEAD        HEAD beside main, as `asv continuous main HEAD` measures them
+  openhands-ray check --machine ci     only the results of one machine
+  openhands-ray check main HEAD --markdown > verdict.md
+      for a pull request's comment or a job's summary; --json for machines
+  openhands-ray check main HEAD --github
+      with annotations of the run, in a GitHub workflow
 
-exit status: 0 when all success criteria held; 1 when one failed or could not be measured.
+A commit is worse when a success criterion failed, a benchmark rose by more than its threshold in asv.conf.json and by
+more than the noise of its samples, or a benchmark is broken: it had a value before, and fails. Beside a BASE, one that
+is missing is broken too, and a criterion that BASE had failed already is told, but does not count.
+
+exit status:
+  0    fine
+  1    worse
+  2    wrong usage: no such commit or configuration
+  3    could not measure: nothing is worse as far as it was measured, but a criterion or a benchmark has no value
+  4    measured nothing: there are no results of the commit, or none of both on one machine and environment
 """
 
 _FIND_EXAMPLES = """\
@@ -58,17 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}. Install what reads the history: pip install 'openhands-ray[history]'", file=sys.stderr)
     except errors.HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
-    return 1
+    return int(options.error_status)
 
 
 def _check(options: argparse.Namespace) -> int:
-    from rich.console import Console
+    from openhands_ray.history.check_command import run
 
-    from openhands_ray.history import check, results
-
-    found = check.reports(results.History(options.config), options.commit, options.machine)
-    check.print_reports(found, Console())
-    return 0 if all(report.held for report in found) else 1
+    return run(options)
 
 
 def _find(options: argparse.Namespace) -> int:
@@ -80,19 +90,30 @@ def _find(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="openhands-ray", description="The history of the speed of the Ray runtime.")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_check(commands)
+    _add_find(commands)
+    return parser
+
+
+def _add_check(commands: Any) -> None:
     check = commands.add_parser(
         "check",
-        help="judge a commit's results by the success criteria",
-        description="Reads what ASV has measured of a commit and judges it by the success criteria.",
+        help="judge a commit's results, alone or beside another's",
+        usage="openhands-ray check [COMMIT | BASE HEAD] [--json | --markdown | --github] [--machine NAME]",
+        description="Reads what ASV has measured of a commit, and judges it by the success criteria, by the threshold\n"
+        "of each benchmark, and by the noise. It is compared with BASE, or with the last measured commit before it.",
         epilog=_CHECK_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("commit", nargs="?", help="default: the newest one with results at or before HEAD")
+    check.add_argument("head", nargs="?", help="where it is given, COMMIT is the BASE, and this one is judged")
+    form = check.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for machines")
+    form.add_argument("--markdown", action="store_true", help="for a pull request's comment or a job's summary")
+    form.add_argument("--github", action="store_true", help="the tables, and annotations of a GitHub workflow")
     check.add_argument("--machine", help="only the results of this machine (default: all)")
     check.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
-    check.set_defaults(run=_check)
-    _add_find(commands)
-    return parser
+    check.set_defaults(run=_check, error_status=2)
 
 
 def _add_find(commands: Any) -> None:
@@ -124,7 +145,7 @@ def _add_find(commands: Any) -> None:
     find.add_argument("-a", "--attribute", action="append", default=[], metavar="K=V", help="as of `asv run`")
     find.add_argument("--launch-method", choices=("auto", "spawn", "forkserver"), help="as of `asv run`")
     find.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
-    find.set_defaults(run=_find)
+    find.set_defaults(run=_find, error_status=1)
 
 
 def _finite(text: str) -> float:

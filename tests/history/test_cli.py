@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,25 +41,63 @@ def test_the_status_is_1_when_a_criterion_failed(project: Project, capsys: pytes
     assert main(["check", "HEAD~1"]) == 0
 
 
-def test_the_status_is_1_when_nothing_was_measured(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_status_is_3_when_a_criterion_was_not_measured(project: Project) -> None:
+    project.commit({"actions.File.time_write": 0.002})
+
+    assert main(["check"]) == 3
+
+
+def test_the_status_is_4_when_nothing_was_measured(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.commit()
 
-    assert main(["check", "HEAD"]) == 1
+    assert main(["check", "HEAD"]) == main(["check", "HEAD~1", "HEAD"]) == main(["check", "HEAD", "HEAD~1"]) == 4
     assert "has no results: run `asv run" in capsys.readouterr().err
 
 
+def test_of_two_commits_the_second_is_judged(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.commit({name: value for name, (_, value) in GOOD.items()} | {"actions.File.time_write": 0.004})
+
+    assert main(["check", "HEAD~1", "HEAD"]) == 1
+    assert "worse (threshold alone)" in capsys.readouterr().out
+    assert main(["check", "HEAD", "HEAD~1"]) == 0
+    assert "better (threshold alone)" in capsys.readouterr().out
+
+
+def test_the_forms_are_of_the_same_verdict(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.commit({name: value for name, (_, value) in GOOD.items()} | {"actions.File.time_write": 0.004})
+    outputs = {}
+    for form in ("json", "markdown", "github"):
+        assert main(["check", "HEAD~1", "HEAD", f"--{form}"]) == 1
+        outputs[form] = capsys.readouterr().out
+
+    assert json.loads(outputs["json"])["verdict"] == "worse"
+    assert outputs["markdown"].startswith("### Worse beside")
+    assert "::error title=actions.File.time_write%3A worse" in outputs["github"]
+
+
+def test_a_form_that_is_read_by_others_says_too_that_nothing_was_measured(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.commit()
+
+    assert main(["check", "HEAD", "--markdown"]) == 4
+    assert capsys.readouterr().out.startswith("### Nothing was measured\n\nCommit ")
+    assert main(["check", "HEAD", "--github"]) == 4
+    assert capsys.readouterr().out.startswith("::error title=Nothing was measured::Commit ")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "status", "message"),
     [
-        (["check", "nonsense"], "has no commit 'nonsense'"),
-        (["check", "--config", "other.json"], "asv.conf.json"),
-        (["check", "--machine", "other"], "no results of machine 'other'"),
+        (["check", "nonsense"], 2, "has no commit 'nonsense'"),
+        (["check", "--config", "other.json"], 2, "asv.conf.json"),
+        (["check", "--machine", "other"], 4, "no results of machine 'other'"),
     ],
 )
 def test_an_error_is_one_clear_line(
-    project: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    project: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
 ) -> None:
-    assert main(arguments) == 1
+    assert main(arguments) == status
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert message in error
@@ -68,7 +108,16 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["check", "--help"])
 
-    assert "openhands-ray check HEAD~1" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "openhands-ray check HEAD~1" in text
+    assert "openhands-ray check main HEAD" in text
+    assert re.findall(r"^  (\d) ", text, re.MULTILINE) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("arguments", [["--json", "--markdown"], ["a", "b", "c"], ["--other"]])
+def test_wrong_usage_of_check_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["check", *arguments])
 
 
 def test_the_help_of_find_has_examples_and_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
