@@ -32,6 +32,17 @@ exit status:
   4    measured nothing: there are no results of the commit, or none of both on one machine and environment
 """
 
+_REPORT_EXAMPLES = """\
+examples:
+  openhands-ray report                             the newest measured commit, as Markdown
+  openhands-ray report v0.1.0 --html --output report.html
+      any commit, as one file that needs no other
+  openhands-ray report HEAD --log .asv/asv.log
+      with what failed benchmarks wrote last, from what `asv run --show-stderr` printed; asv's results do not keep it
+
+exit status: 0 written, whatever it says; 1 error, such as a commit without results; 2 wrong usage.
+"""
+
 _FIND_EXAMPLES = """\
 examples:
   openhands-ray find v0.1.0..main actions.File.time_write
@@ -81,6 +92,12 @@ def _check(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _report(options: argparse.Namespace) -> int:
+    from openhands_ray.history.report import run
+
+    return run(options)
+
+
 def _find(options: argparse.Namespace) -> int:
     from openhands_ray.history.find_command import run
 
@@ -91,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="openhands-ray", description="The history of the speed of the Ray runtime.")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_check(commands)
+    _add_report(commands)
     _add_find(commands)
     return parser
 
@@ -114,6 +132,24 @@ def _add_check(commands: Any) -> None:
     check.add_argument("--machine", help="only the results of this machine (default: all)")
     check.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
     check.set_defaults(run=_check, error_status=2)
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser(
+        "report",
+        help="write the validation report of a commit",
+        description="Writes what ASV has measured of a commit: a summary, the success criteria, averages by category,\n"
+        "every operation, an analysis of the errors, and the machine.",
+        epilog=_REPORT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    report.add_argument("commit", nargs="?", help="default: the newest one with results at or before HEAD")
+    report.add_argument("--html", action="store_true", help="as HTML, in one file (default: Markdown)")
+    report.add_argument("--output", type=Path, metavar="FILE", help="default: the standard output")
+    report.add_argument("--log", type=Path, metavar="FILE", help="what `asv run --show-stderr` printed")
+    report.add_argument("--machine", help="only the results of this machine (default: all)")
+    report.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
+    report.set_defaults(run=_report, error_status=1)
 
 
 def _add_find(commands: Any) -> None:
