@@ -43,6 +43,21 @@ examples:
 exit status: 0 written, whatever it says; 1 error, such as a commit without results; 2 wrong usage.
 """
 
+_ALERTS_EXAMPLES = """\
+examples:
+  openhands-ray alerts --dry-run                   the calls of gh that would be made
+  openhands-ray alerts --dry-run --issues issues.json
+      with the issues that there are read from a file, as `gh issue list --state all --label regression
+      --json number,state,stateReason,body` prints them; without the network
+  openhands-ray alerts --site-url https://example.org/history/
+
+Reads the regressions that `asv publish` has found. A commit with a regression that lasts gets one issue; when all of
+its regressions have recovered, its issue is closed, and it is reopened if they return. An issue that people closed as
+"not planned" is left alone.
+
+exit status: 0 done; 1 error; 2 wrong usage.
+"""
+
 _FIND_EXAMPLES = """\
 examples:
   openhands-ray find v0.1.0..main actions.File.time_write
@@ -98,6 +113,12 @@ def _report(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _alerts(options: argparse.Namespace) -> int:
+    from openhands_ray.history.alerts import run
+
+    return run(options)
+
+
 def _find(options: argparse.Namespace) -> int:
     from openhands_ray.history.find_command import run
 
@@ -109,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_check(commands)
     _add_report(commands)
+    _add_alerts(commands)
     _add_find(commands)
     return parser
 
@@ -150,6 +172,21 @@ def _add_report(commands: Any) -> None:
     report.add_argument("--machine", help="only the results of this machine (default: all)")
     report.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
     report.set_defaults(run=_report, error_status=1)
+
+
+def _add_alerts(commands: Any) -> None:
+    alerts = commands.add_parser(
+        "alerts",
+        help="keep one GitHub issue for each commit with a regression",
+        description="Opens, reopens and closes issues, through gh, as regressions come and go.",
+        epilog=_ALERTS_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    alerts.add_argument("--site", type=Path, default=Path(".asv/html"), help="as published (default: %(default)s)")
+    alerts.add_argument("--issues", type=Path, metavar="FILE", help="the issues that there are (default: asks gh)")
+    alerts.add_argument("--dry-run", action="store_true", help="print the calls of gh, and make none")
+    alerts.add_argument("--site-url", default="", metavar="URL", help="where the site is, for links")
+    alerts.set_defaults(run=_alerts, error_status=1)
 
 
 def _add_find(commands: Any) -> None:

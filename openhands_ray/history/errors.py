@@ -7,6 +7,7 @@
         ├── ConfigurationMissing   no ``asv.conf.json`` where the command was started
         ├── UnknownCommit          git does not know the name
         ├── NoResults              nothing was measured there
+        ├── AlertsFailed           the issues about regressions could not be brought up to date
         ├── AssetsUnavailable      a file of the site could not be brought, or is not the one expected
         └── HuntError              a hunt cannot be started, or not go on
             ├── UnknownBenchmark   no benchmark has this name
@@ -33,6 +34,10 @@ class UnknownCommit(HistoryError):
 
 class NoResults(HistoryError):
     """asv has stored no result for what was asked."""
+
+
+class AlertsFailed(HistoryError):
+    """The site or the issues could not be read, or gh failed."""
 
 
 class AssetsUnavailable(HistoryError):
