@@ -8,6 +8,7 @@ BIN := $(CURDIR)/.venv/bin
 ASV := $(BIN)/asv
 MACHINE ?= $(shell hostname)
 RANGE ?=
+BASE ?= main
 BENCH ?=
 ASV_FLAGS ?=
 RUNS ?= 8
@@ -21,7 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup system bench aa aa-study performance preview publish test test-long lint lint-workflows format lock clean
+.PHONY: help setup system bench compare report aa aa-study performance preview publish test test-long lint lint-workflows format lock \
+	clean
 
 help: ## Show this
 	@echo "Usage: make TARGET"; echo
@@ -30,6 +32,7 @@ help: ## Show this
 	@echo "  make bench                       the newest two commits"
 	@echo "  make bench RANGE=v0.1.0..main    a range of commits"
 	@echo "  make bench BENCH=Command         the benchmarks whose name matches"
+	@echo "  make compare BASE=v0.1.0         is HEAD worse than a release?"
 
 setup: .venv/.ready system ## Make .venv with everything in it
 
@@ -48,6 +51,14 @@ system: ## Install Chromium and bubblewrap, through apt where that is possible
 
 bench: setup ## Measure commits (RANGE=, by default the newest two), publish the site, print the verdict
 	@scripts/bench "$(RANGE)" "$(BENCH)" "$(MACHINE)" $(ASV_FLAGS)
+
+compare: setup ## Measure where BASE= (by default main) and HEAD part, and HEAD, in turn, and print the verdict
+	@base=$$(git merge-base "$(BASE)" HEAD) && head=$$(git rev-parse HEAD) && \
+	scripts/compare "$$base" "$$head" "$(MACHINE)" "$(BENCH)" $(ASV_FLAGS) && \
+	{ $(BIN)/openhands-ray check "$$base" "$$head" --machine "$(MACHINE)" || [ $$? -eq 3 ]; } # as benchmark.yml decides
+
+report: setup ## Write the validation report of the newest measured commit, .asv/report.html
+	@$(BIN)/openhands-ray report --html --output .asv/report.html
 
 aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds must be
 	@scripts/aa "$(RUNS)" "$(BENCH)" $(ASV_FLAGS)
