@@ -9,6 +9,7 @@
         ├── NoResults              nothing was measured there
         ├── AlertsFailed           the issues about regressions could not be brought up to date
         ├── AssetsUnavailable      a file of the site could not be brought, or is not the one expected
+        ├── TriageInvalid          ``regressions.toml`` cannot be read
         └── HuntError              a hunt cannot be started, or not go on
             ├── UnknownBenchmark   no benchmark has this name
             ├── AmbiguousBenchmark several have
@@ -42,6 +43,10 @@ class AlertsFailed(HistoryError):
 
 class AssetsUnavailable(HistoryError):
     """A file that the site needs could not be brought, or its content is not the expected one."""
+
+
+class TriageInvalid(HistoryError):
+    """The file of acknowledged regressions is not as it should be; the text names the line."""
 
 
 class HuntError(HistoryError):
