@@ -13,7 +13,7 @@ PACKAGE = ROOT / "openhands_ray"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "lean" not in path.parts)
 WORKER = [path for path in FILES if path.parent.name == "worker"]
 CLIENT = [path for path in FILES if path.parent.name == "client"]
-HISTORY = [path for path in FILES if path.parent.name == "history"]
+HISTORY = [path for path in FILES if "history" in path.parts]
 REST = [path for path in FILES if path not in {*WORKER, *CLIENT, *HISTORY}]
 
 

@@ -1,105 +1,102 @@
-"""The HTML of our own pages. It is complete when it is published: the browser computes and loads nothing."""
+"""Where our HTML goes into asv's, and our page of commits. It is complete when it is published: the browser computes
+nothing of it, and ``site.js`` only shows and hides.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from asv.console import log
 
-from openhands_ray.history.check import Report, format_budget, format_value, reports
-from openhands_ray.history.criteria import Judgement, Verdict
-from openhands_ray.history.results import History
+from openhands_ray.history.site.html import SHORT
+from openhands_ray.history.site.overview import Commit
 
-# Where asv's index.html is extended. It knows no other way for a page of a plugin.
-_NAVIGATION = '<li id="nav-li-graphdisplay">'
-_BODY = '<div id="regressions-display"'
-_HEAD = "</head>"
+STYLE, SCRIPT = "site.css", "site.js"
 
-_ITEM = '<li id="nav-li-criteria"><a href="#/criteria">Success criteria</a></li>\n        '
+_NAV_ITEM = '<li id="nav-li-{name}"><a href="#/{name}">{label}</a></li>\n        '
+_DISPLAY = '<section id="{name}-display" class="site-page" aria-label="{label}" hidden>{content}</section>\n    '
 
-# asv hides only the displays that it knows, so ours hides itself before asv shows another one.
-_SCRIPT = """
-    <script>
-      $(document).ready(function() {
-        function hide() { $('#criteria-display').hide(); }
-        hide();
-        $(window).on('hashchange', hide);
-        $.asv.register_page('criteria', function() { $('#criteria-display').show(); });
-      });
-    </script>
+_JUDGED = '<section id="regressions-judged" class="site-page">{content}</section>'
+_GRID = '<div id="summarygrid-display" style="position: absolute; left: 0; top: 55px; width: 100%; height: 100%">'
+
+_HEAD = f"""\
+<meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
+    <link href="{STYLE}" rel="stylesheet">
+    <script src="{SCRIPT}"></script>
   """
 
-_CLASSES = {Verdict.HELD: "success", Verdict.FAILED: "danger", Verdict.UNMEASURED: "warning"}
-_HEADINGS = ("Criterion", "Budget", "Value", "Verdict", "Decided by", "Where the budget comes from")
 
+def extended(html: str, summary: str, regressions: str, own: Sequence[tuple[str, str, str]]) -> str:
+    """Returns asv's ``index.html`` with our pages in it, linked from the navigation.
 
-def with_criteria(html: str, history: History, commit: str | None) -> str:
-    """Returns asv's ``index.html`` with a page of success criteria, linked from the navigation.
+    asv knows no other way for a page of a plugin. Where its page is not the expected one, it is returned as it is.
 
     Args:
         html: asv's page.
-        history: what was measured.
-        commit: the full hash of the one to judge; None where nothing was measured.
+        summary: what stands above the grid.
+        regressions: what stands above the list of regressions.
+        own: of each page of ours the name in its address, the label, and the content.
     """
-    if not all(html.count(anchor) == 1 for anchor in (_NAVIGATION, _BODY, _HEAD)):
-        log.warning("The page of success criteria was left out: this version of asv builds its index.html differently.")
+    items = "".join(_NAV_ITEM.format(name=name, label=escape(label)) for name, label, _ in own)
+    displays = "".join(_DISPLAY.format(name=name, label=escape(label), content=content) for name, label, content in own)
+    additions = (
+        # What stands before the anchor, the anchor itself, and what stands after it.
+        ("", "<html>", ""),
+        (_HEAD, "</head>", ""),
+        ('<a class="site-skip" href="#content">Skip to the content</a>\n    ', '<nav id="nav"', ' aria-label="Pages"'),
+        (items, '<li id="nav-li-graphdisplay">', ""),
+        ("", "</nav>", '\n    <main id="content" tabindex="-1">'),
+        ("", _GRID, f'<div id="site-overview">{summary}</div>'),
+        (displays, '<div id="regressions-display"', ""),
+        (_JUDGED.format(content=regressions), '<div id="regressions-body">', ""),
+        ("</main>\n    ", "<!-- A modal dialog box", ""),
+    )
+    unknown = [anchor for _, anchor, _ in additions if html.count(anchor) != 1]
+    if unknown:
+        log.warning(f"Our pages were left out: this version of asv builds its page differently, at {unknown[0]!r}.")
         return html
-    content = "".join(_report(report) for report in reports(history, commit)) if commit else "<p>No results.</p>"
-    display = f'<div id="criteria-display" class="container-fluid" style="margin-top: 70px">{content}</div>\n    '
-    for anchor, addition in ((_HEAD, _SCRIPT), (_NAVIGATION, _ITEM), (_BODY, display)):
-        html = html.replace(anchor, addition + anchor)
-    return html
+    for before, anchor, after in additions:
+        html = html.replace(anchor, before + anchor + after)
+    return html.replace("<html>", '<html lang="en">')
 
 
-def _report(report: Report) -> str:
-    commit = report.snapshot.commit
-    heading = (
-        f'<h4>Commit <a href="commits.html#{commit}">{commit[:8]}</a> on {escape(str(report.snapshot.series))}</h4>'
-    )
-    head = "".join(f"<th>{title}</th>" for title in _HEADINGS)
-    rows = "".join(_row(judgement) for judgement in report.judgements)
-    return f'{heading}<table class="table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _row(judgement: Judgement) -> str:
-    criterion = judgement.criterion
-    cells = (
-        criterion.name,
-        format_budget(criterion),
-        format_value(judgement.value, criterion.unit),
-        str(judgement.verdict),
-        judgement.reason,
-        criterion.source,
-    )
-    return (
-        f'<tr class="{_CLASSES[judgement.verdict]}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-    )
-
-
-def commits(project: str, entries: list[tuple[str, str, str]]) -> str:
-    """Returns a page that lists commits, each under an anchor that is its hash.
+def commits(project: str, entries: Sequence[Commit]) -> str:
+    """Returns a page that lists commits, each found by its hash, and by the digits of it that asv's pages show.
 
     Args:
         project: its name.
-        entries: full hash, date and first line of the message, newest first.
+        entries: newest first.
     """
     rows = "\n".join(
-        f'<tr id="{commit}"><td><code>{commit}</code></td><td>{escape(date)}</td><td>{escape(subject)}</td></tr>'
-        for commit, date, subject in entries
+        f'<tr id="{each.commit}"><th scope="row"><code id="{each.commit[:SHORT]}">{each.commit}</code></th>'
+        f"<td>{escape(each.date)}</td><td>{escape(each.subject)}</td></tr>"
+        for each in entries
     )
     return f"""<!doctype html>
-<html>
+<html lang="en">
   <head>
     <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
     <link rel="icon" href="swallow.ico">
+    <link rel="stylesheet" href="{STYLE}">
     <title>Measured commits of {escape(project)}</title>
-    <style>body {{ font-family: sans-serif }} td {{ padding: 4px 12px }} tr:target {{ background: #fcf8e3 }}</style>
   </head>
-  <body>
-    <p><a href="index.html">Benchmarks</a></p>
-    <table>
+  <body class="site-alone">
+    <nav aria-label="Pages">
+      <a href="index.html">Benchmarks</a> · <a href="index.html#/criteria">Success criteria</a>
+    </nav>
+    <main class="site-page">
+    <h1>Measured commits of {escape(project)}</h1>
+    <table class="site-commits">
+    <thead><tr><th scope="col">Commit</th><th scope="col">Date</th><th scope="col">Change</th></tr></thead>
+    <tbody>
 {rows}
+    </tbody>
     </table>
+    </main>
   </body>
 </html>
 """

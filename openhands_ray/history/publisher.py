@@ -1,8 +1,9 @@
-"""The plugin of asv that completes its site: no other host is needed, and two pages are added.
+"""The plugin of asv that completes its site: no other host is needed, and pages, data and a feed are added.
 
 asv imports this module and calls ``setup``; ``asv publish`` then calls every ``OutputPublisher``, after the site's own
-files were copied. The pages are ``#/criteria``, the success criteria at the newest measured commit, and
-``commits.html``, where the links of a commit lead (``show_commit_url`` in ``asv.conf.json``).
+files were copied. Ours comes after those of asv, since it goes on from what they have written. The pages are
+``#/criteria``, ``#/peers``, what is said of each regression in ``#/regressions``, and ``commits.html``, where the links
+of a commit lead (``show_commit_url`` in ``asv.conf.json``).
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from asv.console import log
 from asv.publishing import OutputPublisher
+from asv.util import UserError, load_json, write_json
 
 from openhands_ray.history import assets, pages
-from openhands_ray.history.errors import AssetsUnavailable
-from openhands_ray.history.results import History
+from openhands_ray.history.criteria import CRITERIA
+from openhands_ray.history.errors import AssetsUnavailable, TriageInvalid
+from openhands_ray.history.regressions import Detection
+from openhands_ray.history.results import Snapshot, expected_names, read_snapshots
+from openhands_ray.history.site import criteria_page, feed, machine_readable, peers_page, regressions_page
+from openhands_ray.history.site.overview import Commit, Overview
+from openhands_ray.history.timeline import timelines
+from openhands_ray.history.triage import FILENAME, Triage
 
 _VENDOR = "vendor"
+_FILES = Path(__file__).parent / "site"
 
 # A tag of index.html that loads a file from elsewhere; asv writes the address before the integrity hash.
 _REMOTE_TAG = re.compile(r'(?P<attribute>src|href)="https://[^"]+" integrity="(?P<integrity>[^"]+)"(?P<rest>[^>]*)>')
@@ -50,20 +60,55 @@ class Site(OutputPublisher):  # type: ignore[misc]  # asv is not typed
 
     @classmethod
     def publish(cls, conf: Any, repo: Any, benchmarks: Any, graphs: Any, revisions: dict[str, int]) -> None:
-        """Called by ``asv publish``. ``revisions``: the number of each published commit, in order of date."""
+        """Called by ``asv publish``. ``revisions``: the number of each published commit, in order of date.
+
+        Raises:
+            UserError: the file of acknowledged regressions is not as it should be; asv prints it.
+        """
         site = Path(conf.html_dir)
+        listed = load_json(str(site / "regressions.json"))
+        overview = _overview(conf, repo, benchmarks, graphs, revisions, listed)
+        listed = machine_readable.regressions(listed, overview.regressions)
+        write_json(str(site / "regressions.json"), listed, compact=True)
+        write_json(str(site / "criteria.json"), machine_readable.criteria(overview), compact=True)
+        feed.complete(site / "regressions.xml", overview)
+        (site / "commits.html").write_text(pages.commits(conf.project, overview.commits), "utf-8")
+        own = (
+            ("criteria", "Success criteria", criteria_page.page(overview)),
+            ("peers", "Peers", peers_page.page(peers_page.peers(benchmarks, graphs, revisions))),
+        )
         index = site / "index.html"
         html = _without_other_hosts(index.read_text("utf-8"), site)
-        history = History.of_publisher(conf, benchmarks, repo)
-        html = pages.with_criteria(html, history, _newest(history, revisions))
-        index.write_text(html, "utf-8")
-        measured = sorted(history.commits & revisions.keys(), key=lambda commit: -revisions[commit])
-        (site / "commits.html").write_text(pages.commits(conf.project, _subjects(conf.repo, measured)), "utf-8")
+        summary = criteria_page.summary(overview, "h1")
+        index.write_text(pages.extended(html, summary, regressions_page.section(overview), own), "utf-8")
+        for name in (pages.STYLE, pages.SCRIPT):
+            shutil.copyfile(_FILES / name, site / name)
 
 
-def _newest(history: History, revisions: dict[str, int]) -> str | None:
-    """Returns the last of the published commits that have results, tags having a revision without any."""
-    return max(history.commits & revisions.keys(), key=lambda commit: revisions[commit], default=None)
+def _overview(
+    conf: Any, repo: Any, benchmarks: Any, graphs: Any, revisions: dict[str, int], listed: dict[str, Any]
+) -> Overview:
+    try:
+        # asv has made the directory of its configuration the current one.
+        triage = Triage.load(Path(FILENAME))
+    except TriageInvalid as error:
+        raise UserError(str(error)) from error
+    snapshots = [each for each in _snapshots(conf, benchmarks) if each.commit in revisions]
+    times_ms = {each.commit: round(each.date.timestamp() * 1000) for each in snapshots}
+    measured = sorted(times_ms, key=lambda commit: -revisions[commit])
+    return Overview(
+        project=conf.project,
+        commits=tuple(Commit(*each) for each in _subjects(conf.repo, measured)),
+        timelines=tuple(timelines(snapshots, revisions, expected_names(benchmarks))),
+        regressions=tuple(Detection(conf, repo, benchmarks, graphs, revisions, listed, times_ms, triage).regressions()),
+    )
+
+
+def _snapshots(conf: Any, benchmarks: Any) -> Iterator[Snapshot]:
+    """Returns of every result file what a criterion judges."""
+    names = expected_names(benchmarks)
+    judged = {name.partition("(")[0] for name in names if any(criterion.selects(name) for criterion in CRITERIA)}
+    return read_snapshots(conf, benchmarks, judged.__contains__)
 
 
 def _without_other_hosts(html: str, site: Path) -> str:

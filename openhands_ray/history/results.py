@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,14 +115,6 @@ class History:
             raise NoResults(f"Nothing has been measured yet: run `asv run` first. ({error})") from error
         self._attach(benchmarks, get_repo(self._conf))
 
-    @classmethod
-    def of_publisher(cls, conf: Any, benchmarks: Any, repo: Any) -> History:
-        """The history that asv has already loaded when it calls a publisher, from asv's own objects."""
-        self = cls.__new__(cls)
-        self._conf = conf
-        self._attach(benchmarks, repo)
-        return self
-
     def _attach(self, benchmarks: Any, repo: Any) -> None:
         self._benchmarks = benchmarks
         self._repo = repo
@@ -139,9 +131,7 @@ class History:
     @property
     def expected(self) -> frozenset[str]:
         """The names, with parameters, of all benchmarks that asv discovered last."""
-        return frozenset(
-            name + label for name, entry in self._benchmarks.items() for label in parameter_labels(entry["params"])
-        )
+        return expected_names(self._benchmarks)
 
     def resolve(self, commit: str) -> str:
         """Returns the full hash of whatever names a commit in git.
@@ -199,6 +189,23 @@ class History:
         return None
 
 
+def expected_names(benchmarks: Any) -> frozenset[str]:
+    """Returns the names, with parameters, of all of asv's benchmarks."""
+    return frozenset(name + label for name, entry in benchmarks.items() for label in parameter_labels(entry["params"]))
+
+
+def read_snapshots(conf: Any, benchmarks: Any, wanted: Callable[[str], bool]) -> Iterator[Snapshot]:
+    """Reads every result file once, and keeps none: for who goes over a whole history.
+
+    Args:
+        conf: asv's configuration.
+        benchmarks: asv's, as they were discovered.
+        wanted: whether a benchmark is to be read, by asv's name.
+    """
+    for result in _iter_results(conf):
+        yield _read_snapshot(result, benchmarks, wanted)
+
+
 def _load_configuration(path: Path) -> Any:
     """Loads the configuration with its directories made absolute, so that nothing depends on the current one."""
     try:
@@ -220,11 +227,11 @@ def _series(result: Any) -> Series:
     return Series(machine=result.params["machine"], environment=result.env_name)
 
 
-def _read_snapshot(result: Any, benchmarks: Any) -> Snapshot:
+def _read_snapshot(result: Any, benchmarks: Any, wanted: Callable[[str], bool] = lambda name: True) -> Snapshot:
     # get_result_keys() leaves out what an older version of a benchmark measured.
     measurements = [
         measurement
-        for name in sorted(result.get_result_keys(benchmarks))
+        for name in sorted(filter(wanted, result.get_result_keys(benchmarks)))
         for measurement in _measurements(benchmarks[name], result)
     ]
     return Snapshot(
