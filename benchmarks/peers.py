@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from statistics import median
 from typing import Any
 
@@ -158,7 +158,8 @@ def _session(name: str) -> Iterator[tuple[Runtime, str, float]]:
         with _own_session() as session:
             yield session
         return
-    with tempfile.TemporaryDirectory(prefix="peer-") as folder, _reaped(folder):
+    # CLIRuntime makes its workspace the current folder, which must not be gone when asv goes on.
+    with tempfile.TemporaryDirectory(prefix="peer-") as folder, chdir("."), _reaped(folder):
         yield from _peer_session(name, folder)
 
 
