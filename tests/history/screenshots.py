@@ -15,14 +15,11 @@ from pathlib import Path
 
 from playwright import sync_api
 from served import chromium, served
-from site_example import COMMAND, PEER, RATIO, example
+from site_example import RATIO, example
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
-WIDE, PHONE = (1200, 760), (390, 844)
-
-_PEERS = "&".join(f"p-runtime='{name}'" for name in ("RayRuntime", "LocalRuntime", "CLIRuntime"))
-_ALL_PEERS = f"{PEER}?p-operation='simple command'&y-axis-scale=log&{_PEERS}"
+WIDE, PHONE = (1200, 780), (390, 844)
 
 
 @dataclass(frozen=True)
@@ -44,18 +41,13 @@ class Picture:
 
 
 PICTURES = (
-    Picture("site-grid", "/", "#summarygrid-display canvas"),
+    Picture("site-grid", "/", "#summarygrid-display canvas", (1200, 625)),
     Picture("site-criteria", "/criteria", "#criteria-display .site-table"),
     Picture("site-criteria-dark", "/criteria", "#criteria-display .site-table", dark=True),
     Picture("site-criteria-phone", "/criteria", "#criteria-display .site-table", PHONE),
     Picture("site-regressions", "/regressions", "#regressions-body table"),
-    Picture("site-regressions-phone", "/regressions", "#regressions-body table", PHONE),
     Picture("site-peers", "/peers", "#peers-display h1"),
-    Picture("site-graph-dark", COMMAND, "#main-graph canvas", dark=True),
     Picture("site-graph-ratio", RATIO, "#main-graph canvas"),
-    Picture("site-graph-peers", _ALL_PEERS, "#main-graph canvas"),
-    Picture("site-graph-phone", COMMAND, "#main-graph canvas", PHONE),
-    Picture("site-list-phone", "/summarylist", "#summarylist-body tbody tr", PHONE),
 )
 
 

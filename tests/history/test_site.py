@@ -238,6 +238,14 @@ def test_a_ratio_has_the_line_of_its_reference(page: sync_api.Page) -> None:
     assert page.evaluate(f"{options}.grid.markings") == []
 
 
+def test_the_axis_has_the_unit_of_what_is_large(page: sync_api.Page) -> None:
+    for name, unit, tick in ((COMMAND, "milliseconds", "4"), (PAYLOAD, "kilobytes", "40"), (RATIO, "ratio", "1.5")):
+        show(page, name)
+
+        assert page.evaluate("$('#main-graph').data('plot').getOptions().yaxes[0].axisLabel") == unit
+        assert tick in page.locator("#main-graph .flot-y-axis .flot-tick-label").all_inner_texts()
+
+
 def test_values_read_the_same_on_asv_s_pages_and_on_ours(page: sync_api.Page) -> None:
     values = [(1.234, "ratio"), (48200, "bytes"), (1234.0, "MB"), (0, "%"), (0.99996, "unit"), (1e-5, "MB"), (-2.5, "")]
     times = [(0.00123, "seconds"), (0.99996, "seconds"), (31.0, "seconds"), (-5.4e-6, "seconds")]

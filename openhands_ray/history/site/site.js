@@ -106,6 +106,17 @@ $(document).ready(function () {
         }
     }
 
+    /* asv takes the unit of the least value, and writes what is large in it with an exponent. */
+    function label_axis(axis, unit) {
+        if (axis.transform) {
+            return;
+        }
+        const units = {seconds: $.asv.time_units, bytes: $.asv.mem_units}[unit] || [['', axis.axisLabel, 1]];
+        const chosen = units.filter((each) => each[2] <= axis.max / 1.3).pop() || units[0];
+        axis.axisLabel = chosen[1];
+        axis.tickFormatter = (value) => String(Number((value / chosen[2]).toPrecision(6)));
+    }
+
     function label_reference(plot, context) {
         const at = plot.pointOffset({x: plot.getAxes().xaxis.min, y: 1});
         const right = plot.getPlotOffset().left + plot.width();
@@ -113,7 +124,8 @@ $(document).ready(function () {
         context.font = '12px sans-serif';
         context.textAlign = 'right';
         context.fillStyle = colour('--bad');
-        context.fillText('1.0: as long as the reference', right - 6, at.top - 5);
+        const below = plot.getPlotOffset().top + plot.height() - at.top > 20;
+        context.fillText('1.0: as long as the reference', right - 6, at.top + (below ? 15 : -5));
         context.restore();
     }
 
@@ -131,6 +143,7 @@ $(document).ready(function () {
                 options.xaxes[0].axisLabelUseCanvas = false;
                 const unit = shown_unit();
                 fit_axis(options, unit);
+                label_axis(options.yaxes[0], unit);
                 if (unit === 'ratio') {
                     const line = {color: colour('--bad'), lineWidth: 2, yaxis: {from: 1, to: 1}};
                     options.grid.markings = (options.grid.markings || []).concat([line]);
