@@ -96,11 +96,14 @@ def _overview(
     snapshots = [each for each in _snapshots(conf, benchmarks) if each.commit in revisions]
     times_ms = {each.commit: round(each.date.timestamp() * 1000) for each in snapshots}
     measured = sorted(times_ms, key=lambda commit: -revisions[commit])
+    regressions = Detection(conf, repo, benchmarks, graphs, revisions, listed, times_ms, triage).regressions()
+    for entry in triage.idle((each.benchmark, each.commit) for each in regressions):
+        log.warning(f"{FILENAME}: the entry at line {entry.line} is about no regression that there is.")
     return Overview(
         project=conf.project,
         commits=tuple(Commit(*each) for each in _subjects(conf.repo, measured)),
         timelines=tuple(timelines(snapshots, revisions, expected_names(benchmarks))),
-        regressions=tuple(Detection(conf, repo, benchmarks, graphs, revisions, listed, times_ms, triage).regressions()),
+        regressions=tuple(regressions),
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ class Triage:
             commit: the full hash of the first commit that was measured to be worse.
         """
         return next((entry.reason for entry in self.entries if entry.covers(benchmark, commit)), None)
+
+    def idle(self, regressions: Iterable[tuple[str, str]]) -> list[Acknowledgement]:
+        """Returns the entries that are about none of the regressions: misspelt, or of one that is long gone.
+
+        Args:
+            regressions: the benchmark and the commit of each, as for ``acknowledged``.
+        """
+        found = list(regressions)
+        return [entry for entry in self.entries if not any(entry.covers(*each) for each in found)]
 
 
 def _entries(text: str) -> tuple[Acknowledgement, ...]:

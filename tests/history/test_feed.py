@@ -18,6 +18,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return example(tmp_path_factory.mktemp("feed") / "project")
 
 
+def published(project: Project) -> tuple[int, str]:
+    command = [sys.executable, "-m", "asv", "publish", "--no-pull"]
+    ended = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
 @pytest.fixture(scope="module")
 def feed(project: Project) -> ET.Element:
     return ET.parse(project.folder / ".asv/html/regressions.xml").getroot()
@@ -96,9 +102,21 @@ def test_a_bad_file_of_acknowledgements_stops_the_publication_with_its_line(make
     project.commit({})
     (project.folder / "regressions.toml").write_text("[[acknowledged]]\nbenchmark = 'b'\n")
 
-    command = [sys.executable, "-m", "asv", "publish", "--no-pull"]
-    published = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+    status, printed = published(project)
 
-    assert published.returncode == 1
-    assert "regressions.toml: the entry at line 1 lacks its commit" in published.stdout + published.stderr
-    assert "Traceback" not in published.stdout + published.stderr
+    assert status == 1
+    assert "regressions.toml: the entry at line 1 lacks its commit" in printed
+    assert "Traceback" not in printed
+
+
+def test_an_entry_about_no_regression_is_named(make_project: MakeProject) -> None:
+    project = make_project([])
+    project.commit({})
+    (project.folder / "regressions.toml").write_text(
+        "[[acknowledged]]\nbenchmark = 'a.B.time_misspelt'\ncommit = '1234567'\nreason = 'because'\n"
+    )
+
+    status, printed = published(project)
+
+    assert status == 0
+    assert "the entry at line 1 is about no regression" in printed

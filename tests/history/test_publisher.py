@@ -8,7 +8,7 @@ from pathlib import Path
 import asv
 import pytest
 
-from openhands_ray.history import assets, publisher
+from openhands_ray.history import assets, pages, publisher
 
 INDEX = Path(asv.__file__).parent / "www" / "index.html"
 
@@ -42,6 +42,12 @@ def test_a_file_that_is_not_known_keeps_its_address(tmp_path: Path) -> None:
     html = '<script src="https://host.invalid/new.js" integrity="sha256-x" crossorigin="anonymous"></script>'
 
     assert publisher.localized(html, {}, tmp_path) == html
+
+
+def test_a_page_of_another_asv_is_left_as_it_is() -> None:
+    html = "<html><head></head><body>new</body></html>"
+
+    assert pages.extended(html, "", "", [("criteria", "Success criteria", "")]) == html
 
 
 @pytest.mark.parametrize("path", ["/usr/bin", ""])

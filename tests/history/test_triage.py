@@ -49,6 +49,14 @@ def test_a_name_with_parameters_stands_for_these_alone(path: Path) -> None:
     assert Triage.load(path).acknowledged("actions.File.time_write(2)", COMMIT) is None
 
 
+def test_an_entry_about_no_regression_is_idle(path: Path) -> None:
+    path.write_text(ENTRY)
+    triage = Triage.load(path)
+
+    assert triage.idle([("actions.File.time_write(1)", COMMIT)]) == []
+    assert triage.idle([("actions.File.time_read", COMMIT)]) == list(triage.entries)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
