@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
 import pytest
-from project import MakeProject, Project
+from project import CONFIGURATION, MakeProject, Project
 from site_example import ACCEPTED, CLUSTER, COMMAND, PASSING, READ, REASON, RECOVERY, SLOWER, TOO_LARGE, WRITE, example
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -120,3 +121,12 @@ def test_an_entry_about_no_regression_is_named(make_project: MakeProject) -> Non
 
     assert status == 0
     assert "the entry at line 1 is about no regression" in printed
+
+
+@pytest.mark.parametrize(("name", "key"), [("criteria.json", "criteria"), ("regressions.json", "history")])
+def test_every_field_is_documented(project: Project, name: str, key: str) -> None:
+    content = project.published(name)
+    fields = content.keys() | content[key][0].keys() | content[key][0].get("history", [{}])[0].keys()
+
+    documented = set(re.findall(r"`(\w+)`", (CONFIGURATION.parent / "docs/history.md").read_text("utf-8")))
+    assert fields - documented == set()
