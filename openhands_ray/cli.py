@@ -184,6 +184,9 @@ def _add_alerts(commands: Any) -> None:
     )
     alerts.add_argument("--site", type=Path, default=Path(".asv/html"), help="as published (default: %(default)s)")
     alerts.add_argument("--issues", type=Path, metavar="FILE", help="the issues that there are (default: asks gh)")
+    alerts.add_argument(
+        "--triage", type=Path, default=Path("regressions.toml"), help="what is acknowledged (default: %(default)s)"
+    )
     alerts.add_argument("--dry-run", action="store_true", help="print the calls of gh, and make none")
     alerts.add_argument("--site-url", default="", metavar="URL", help="where the site is, for links")
     alerts.set_defaults(run=_alerts, error_status=1)

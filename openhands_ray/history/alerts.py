@@ -13,13 +13,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from openhands_ray.history.errors import AlertsFailed
+from openhands_ray.history.triage import NOTHING_ACKNOWLEDGED, Triage
 
 LABEL = "regression"
 _MARKER = "<!-- openhands-ray regression {commit} -->"
@@ -86,14 +87,15 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         AlertsFailed: the site or the issues cannot be read, or gh failed.
+        TriageInvalid: the file of acknowledged regressions is not as it should be.
     """
-    found = regressions(options.site)
+    found, triage = regressions(options.site), Triage.load(options.triage)
     if options.issues:
         listed = _load(options.issues)
     else:
         limit = str(_MOST_ISSUES)
         listed = _parsed(_gh("issue", "list", "--label", LABEL, "--state", "all", "--limit", limit, "--json", _FIELDS))
-    calls = plan(found, issues(listed), options.site_url)
+    calls = plan(found, issues(listed), options.site_url, triage)
     if not calls:
         print("Nothing to do: every regression has its issue, and no issue is without a regression.", file=sys.stderr)
     for call in calls:
@@ -166,7 +168,7 @@ def plan(
     found: Sequence[Regression],
     existing: Sequence[Issue],
     site_url: str = "",
-    acknowledged: Collection[tuple[str, str]] = (),
+    triage: Triage = NOTHING_ACKNOWLEDGED,
 ) -> list[list[str]]:
     """Returns the arguments of each call of gh that brings the issues up to date.
 
@@ -174,12 +176,11 @@ def plan(
         found: the regressions that last.
         existing: the issues that there are.
         site_url: where the site is; without it there are no links.
-        acknowledged: of each known and accepted regression the benchmark's name, with parameters, and the full hash of
-            the commit that made it.
+        triage: the known and accepted regressions.
     """
     by_commit: dict[str, list[Regression]] = {}
     for regression in found:
-        if (regression.benchmark, regression.commit) not in acknowledged:
+        if triage.acknowledged(regression.benchmark, regression.commit) is None:
             by_commit.setdefault(regression.commit, []).append(regression)
     calls = [
         call

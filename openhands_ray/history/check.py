@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,6 +13,7 @@ from openhands_ray.history.criteria import Criterion, Judgement, Verdict, judge
 from openhands_ray.history.errors import NoResults
 from openhands_ray.history.gate import Change, Comparison, Evidence, compare_all
 from openhands_ray.history.results import History, Measurement, Snapshot
+from openhands_ray.history.triage import NOTHING_ACKNOWLEDGED, Triage
 
 
 class Status(IntEnum):
@@ -83,7 +83,7 @@ def reports(
     machine: str | None = None,
     *,
     base: str | None = None,
-    acknowledged: Collection[tuple[str, str]] = (),
+    triage: Triage = NOTHING_ACKNOWLEDGED,
 ) -> list[Report]:
     """Judges a commit in every series that has results of it.
 
@@ -92,8 +92,7 @@ def reports(
         commit: anything that names a commit in git; without one, the newest measured one in the history of HEAD.
         machine: only the results of this machine.
         base: the commit to compare with; without one, the last that was measured before in the same series.
-        acknowledged: of each known and accepted regression the benchmark's name, with parameters, and the full hash of
-            the commit that made it.
+        triage: the known and accepted regressions.
 
     Raises:
         UnknownCommit: git does not know the commit.
@@ -104,7 +103,7 @@ def reports(
     if not snapshots:
         raise NoResults(f"Commit {name} has no results of machine {machine!r}.")
     if base is None:
-        return [_report(history, s, history.previous(s), acknowledged, against_base=False) for s in snapshots]
+        return [_report(history, s, history.previous(s), triage, against_base=False) for s in snapshots]
     bases = {snapshot.series: snapshot for snapshot in history.snapshots(base)}
     common = [s for s in snapshots if s.series in bases]
     if not common:
@@ -113,21 +112,23 @@ def reports(
             f"No machine and environment measured both commits: {base} was measured on {measured}, "
             f"and {name} on {'; '.join(str(s.series) for s in snapshots)}."
         )
-    return [_report(history, s, bases[s.series], acknowledged, against_base=True) for s in common]
+    return [_report(history, s, bases[s.series], triage, against_base=True) for s in common]
 
 
 def _report(
     history: History,
     snapshot: Snapshot,
     previous: Snapshot | None,
-    acknowledged: Collection[tuple[str, str]],
+    triage: Triage,
     *,
     against_base: bool,
 ) -> Report:
     accepted: set[str] = set()
-    if previous and acknowledged:
+    if previous and triage.entries:
         between = history.between(previous.commit, snapshot.commit)
-        accepted = {benchmark for benchmark, commit in acknowledged if commit in between}
+        accepted = {
+            name for name in snapshot.measurements if any(triage.acknowledged(name, commit) for commit in between)
+        }
     comparisons = compare_all(
         previous.measurements if previous else {},
         snapshot.measurements,

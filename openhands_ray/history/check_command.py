@@ -10,6 +10,7 @@ from openhands_ray.history.check_report import annotation, as_json, as_markdown,
 from openhands_ray.history.errors import HistoryError, NoResults
 from openhands_ray.history.noise import console
 from openhands_ray.history.results import History
+from openhands_ray.history.triage import FILENAME, Triage
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,7 +22,8 @@ def run(options: argparse.Namespace) -> int:
     # Of two commits the second is judged, and the first what it is compared with.
     base, commit = (options.commit, options.head) if options.head else (None, options.commit)
     try:
-        found = reports(History(options.config), commit, options.machine, base=base)
+        triage = Triage.load(options.config.parent / FILENAME)
+        found = reports(History(options.config), commit, options.machine, base=base, triage=triage)
     except NoResults as error:
         return _refuse(error, Status.NOTHING, options)
     except HistoryError as error:

@@ -94,6 +94,9 @@ class Triage:
         return [entry for entry in self.entries if not any(entry.covers(*each) for each in found)]
 
 
+NOTHING_ACKNOWLEDGED = Triage()
+
+
 def _entries(text: str) -> tuple[Acknowledgement, ...]:
     content = tomllib.loads(text)
     if unknown := sorted(content.keys() - {_TABLE}):

@@ -16,6 +16,7 @@ from support import ROOT
 from openhands_ray.cli import main
 from openhands_ray.history.alerts import Issue, Regression, issues, plan, regressions
 from openhands_ray.history.errors import AlertsFailed
+from openhands_ray.history.triage import Acknowledgement, Triage
 
 WRITE = "actions.File.time_write"
 READ = "actions.File.time_read"
@@ -86,11 +87,11 @@ def test_what_people_closed_as_not_planned_stays_closed() -> None:
 
 
 def test_an_acknowledged_regression_has_no_issue() -> None:
-    acknowledged = {(WRITE, A)}
+    triage = Triage((Acknowledgement(WRITE, A[:8], "It is safe now.", 1),))
 
-    assert plan([regression(A)], [], acknowledged=acknowledged) == []
-    assert verbs(plan([regression(A)], [issue(A)], acknowledged=acknowledged)) == ["close 7"]
-    assert verbs(plan([regression(B)], [], acknowledged=acknowledged)) == ["label create", "issue create"]
+    assert plan([regression(A)], [], triage=triage) == []
+    assert verbs(plan([regression(A)], [issue(A)], triage=triage)) == ["close 7"]
+    assert verbs(plan([regression(B)], [], triage=triage)) == ["label create", "issue create"]
 
 
 def test_commits_that_were_not_measured_are_named() -> None:

@@ -10,11 +10,13 @@ import pytest
 from project import MakeProject, Project, Samples, benchmark, git
 from rich.console import Console
 
+from openhands_ray.cli import main
 from openhands_ray.history.check import Report, Status, conclusion, format_measurement, format_value, overall, reports
 from openhands_ray.history.check_report import as_json, as_markdown, print_reports, workflow_commands
 from openhands_ray.history.errors import NoResults, UnknownCommit
 from openhands_ray.history.gate import Change
 from openhands_ray.history.results import History, Measurement
+from openhands_ray.history.triage import FILENAME, Acknowledgement, Triage
 
 WRITE = "actions.File.time_write"
 MEMORY = "resources.Memory.track_cluster"
@@ -183,12 +185,27 @@ def test_an_acknowledged_regression_is_fine_where_its_commit_is_among_those_comp
     culprit = report.snapshot.commit
     history = History(project.configuration)
 
-    def status(acknowledged: set[tuple[str, str]]) -> Status:
-        return overall(reports(history, "HEAD", base="HEAD~1", acknowledged=acknowledged))
+    def status(benchmark: str, commit: str) -> Status:
+        triage = Triage((Acknowledgement(benchmark, commit[:8], "It is safe now.", 1),))
+        return overall(reports(history, "HEAD", base="HEAD~1", triage=triage))
 
-    assert status({(WRITE, culprit)}) is Status.FINE
-    assert status({(WRITE, project.commits[0])}) is Status.WORSE
-    assert status({(START, culprit)}) is Status.WORSE
+    assert status(WRITE, culprit) is Status.FINE
+    assert status(WRITE, project.commits[0]) is Status.WORSE
+    assert status(START, culprit) is Status.WORSE
+
+
+def test_the_command_reads_what_is_acknowledged(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    culprit = checked(project, GOOD, GOOD | {WRITE: SLOW}).snapshot.commit
+    command = ["check", "HEAD~1", "HEAD", "--config", str(project.configuration)]
+    entry = f'[[acknowledged]]\nbenchmark = "{WRITE}"\ncommit = "{culprit[:8]}"\nreason = "It is safe now."\n'
+
+    assert main(command) == Status.WORSE
+    (project.folder / FILENAME).write_text(entry)
+    assert main(command) == Status.FINE
+    assert "acknowledged" in capsys.readouterr().out
+    (project.folder / FILENAME).write_text(entry.replace("reason", "because"))
+    assert main(command) == Status.USAGE
+    assert FILENAME in capsys.readouterr().err
 
 
 # -- the forms ---------------------------------------------------------------------------------------------------------

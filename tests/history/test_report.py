@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright import sync_api
 from project import Project, Samples, benchmark
-from test_site import BROWSER
+from served import BROWSER
 
 from openhands_ray.cli import main
 from openhands_ray.history import asv_log, markdown
