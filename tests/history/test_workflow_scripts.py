@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -174,3 +175,10 @@ def test_wrong_usage_of_the_branch_is_refused(remote: Path) -> None:
 
     assert answer.returncode == 2
     assert "results-branch fetch|push" in answer.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: str(path.stem))
+def test_every_action_is_pinned_by_its_hash_with_its_version_beside(path: Path) -> None:
+    used = re.findall(r"uses: (.*)", path.read_text("utf-8"))
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
