@@ -151,6 +151,7 @@ class Copy(SessionBenchmark):
     """A file between this machine and the session."""
 
     version = "1"
+    rounds = 1
     params = [[1000, 1_000_000, 10_000_000]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
 
@@ -262,6 +263,7 @@ class Mcp(SessionBenchmark):
     """A tool of an MCP server that lives in the session, called as OpenHands calls it: with a new client each time."""
 
     version = "1"
+    rounds = 1
     number = 1
     repeat = 5
     warmup_time = 0.0

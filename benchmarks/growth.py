@@ -21,6 +21,7 @@ class Payload(SessionBenchmark):
     """Files of 1 B to 100 MB."""
 
     version = "1"
+    rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
     repeat = (3, 10, 2.0)
     warmup_time = 0.1
     timeout = 300.0
@@ -57,6 +58,7 @@ class Output(SessionBenchmark):
     """Commands that print 1 to 100,000 lines."""
 
     version = "1"
+    rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
     repeat = (3, 10, 2.0)
     warmup_time = 0.1
     params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
@@ -159,6 +161,7 @@ class Workflow(SessionBenchmark):
     """Workflows of 1 to 100 actions."""
 
     version = "1"
+    rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
     repeat = (3, 10, 2.0)
     params = [[1, 10, 50, 100]]  # noqa: RUF012
     param_names = ["actions"]  # noqa: RUF012

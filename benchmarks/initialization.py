@@ -215,8 +215,9 @@ class WarmSession(SessionBenchmark):
 
     timeout = 180.0
     version = "1"
+    rounds = 1  # each sample waits
     number = 1
-    repeat = 3
+    repeat = 5
     warmup_time = 0.0
 
     opened: Runtime | None = None
@@ -237,7 +238,7 @@ class WarmSession(SessionBenchmark):
 
 
 #: Seconds after which a session that is started ahead is ready: several times what it takes.
-WARM_UP_S = 4
+WARM_UP_S = 2
 
 
 def _keep_warm(sessions: int) -> None:

@@ -10,6 +10,7 @@ import re
 
 import psutil
 from openhands.events.action import CmdRunAction, FileWriteAction, IPythonRunCellAction
+from openhands.runtime.base import Runtime
 
 from benchmarks.common import act, connected_runtime, leave
 
@@ -114,31 +115,36 @@ class Cpu:
     params = [["client", "ray", "session"]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["of"]  # noqa: RUF012
 
-    def setup(self, of: str) -> None:
+    def setup_cache(self) -> dict[str, float]:
         """Start a cluster and one session, and use it."""
-        self.runtime = connected_runtime()
-        self._act(100)
+        runtime = connected_runtime()
+        try:
+            _commands(runtime, 100)
+            before = _cpu_seconds()
+            _commands(runtime, ACTIONS)
+            after = _cpu_seconds()
+        finally:
+            leave(runtime)
+        return {of: (after[of] - before[of]) / ACTIONS for of in before}
 
-    def teardown(self, of: str) -> None:
-        """End the session and the cluster."""
-        leave(self.runtime)
-
-    def track_command(self, of: str) -> float:
+    def track_command(self, seconds: dict[str, float], of: str) -> float:
         """Return the seconds that a simple command takes of a core."""
-        before = self._seconds(of)
-        self._act(ACTIONS)
-        return (self._seconds(of) - before) / ACTIONS
-
-    def _act(self, count: int) -> None:
-        for number in range(count):
-            act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
-
-    def _seconds(self, of: str) -> float:
-        ray, sessions = _split_tree()
-        processes = {"client": [psutil.Process()], "ray": ray, "session": sessions}[of]
-        return sum(times.user + times.system for times in (each.cpu_times() for each in processes))
+        return seconds[of]
 
     track_command.pretty_name = "CPU time of a simple command"  # type: ignore[attr-defined]
+
+
+def _commands(runtime: Runtime, count: int) -> None:
+    for number in range(count):
+        act(runtime, CmdRunAction(f"echo {number}"), str(number))
+
+
+def _cpu_seconds() -> dict[str, float]:
+    ray, sessions = _split_tree()
+    return {
+        name: sum(times.user + times.system for times in (each.cpu_times() for each in processes))
+        for name, processes in (("client", [psutil.Process()]), ("ray", ray), ("session", sessions))
+    }
 
 
 class Leftovers:
@@ -150,28 +156,34 @@ class Leftovers:
     params = [["processes", "threads", "file descriptors"]]  # noqa: RUF012
     param_names = ["of"]  # noqa: RUF012
 
-    def setup(self, of: str) -> None:
-        """Have a session and its cluster once: what they leave once, they have left then."""
-        self._live()
+    def setup_cache(self) -> dict[str, int]:
+        """Have a session and its cluster twice: what they leave once, they have left after the first time."""
+        _live()
+        before = _possessions()
+        _live()
+        after = _possessions()
+        return {of: after[of] - before[of] for of in before}
 
-    def track_left(self, of: str) -> float:
+    def track_left(self, left: dict[str, int], of: str) -> float:
         """Return how many more there are after a further session and its cluster."""
-        before = self._count(of)
-        self._live()
-        return float(self._count(of) - before)
-
-    def _live(self) -> None:
-        runtime = connected_runtime()
-        act(runtime, CmdRunAction("sleep 1000 & echo benchmark"), "benchmark")
-        leave(runtime)
-
-    def _count(self, of: str) -> int:
-        process = psutil.Process()
-        if of == "processes":
-            return len(process.children(recursive=True))
-        return process.num_threads() if of == "threads" else process.num_fds()
+        return float(left[of])
 
     track_left.pretty_name = "Left after a session and its cluster"  # type: ignore[attr-defined]
+
+
+def _live() -> None:
+    runtime = connected_runtime()
+    act(runtime, CmdRunAction("sleep 1000 & echo benchmark"), "benchmark")
+    leave(runtime)
+
+
+def _possessions() -> dict[str, int]:
+    process = psutil.Process()
+    return {
+        "processes": len(process.children(recursive=True)),
+        "threads": process.num_threads(),
+        "file descriptors": process.num_fds(),
+    }
 
 
 def _split_tree() -> tuple[list[psutil.Process], list[psutil.Process]]:
