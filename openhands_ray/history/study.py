@@ -15,6 +15,7 @@ import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from asv._stats import get_weight
@@ -23,6 +24,7 @@ from asv.config import Config
 from asv.results import iter_results
 from asv.step_detect import detect_regressions, detect_steps
 
+from openhands_ray.history import cost
 from openhands_ray.history.errors import HistoryError, NoResults
 from openhands_ray.history.results import parameter_labels
 
@@ -58,8 +60,10 @@ class Studied:
     Attributes:
         name: with its parameters.
         runs: how many there are.
-        threshold: the smallest that gives no alarm on histories resampled from the first half.
+        threshold: the smallest that gives no alarm on histories resampled from the first half, and is above the
+            difference between any two of its runs.
         real: alarms on the history that the runs themselves make.
+        pairs: runs of the second half that are further than that above the one before.
         alarms: on the long histories resampled from the second half.
         commits: of those histories together.
         smallest: the smallest slowdown of ``STEPS`` that is always found; None where the largest is not.
@@ -69,6 +73,7 @@ class Studied:
     runs: int
     threshold: float
     real: int
+    pairs: int
     alarms: int
     commits: int
     smallest: float | None
@@ -134,9 +139,11 @@ def alarms(seen: Sequence[Steps], threshold: float) -> int:
 
 
 def least_threshold(samples: Sequence[Sample], chance: random.Random) -> float:
-    """Returns the smallest threshold of ``STEPS`` without an alarm in long histories."""
+    """Returns the smallest threshold of ``STEPS`` above all differences, and without an alarm in long histories."""
     seen = [look for _ in range(TRAINING) for look in looks(resampled(samples, COMMITS, chance))]
-    return next((step for step in STEPS if not alarms(seen, step)), STEPS[-1])
+    values = [value for value, _ in samples]
+    enough = (step for step in STEPS if max(values) <= (1 + step) * min(values) and not alarms(seen, step))
+    return next(enough, STEPS[-1])
 
 
 def smallest_found(samples: Sequence[Sample], threshold: float, chance: random.Random) -> float | None:
@@ -156,7 +163,7 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
     """Studies one benchmark. Its chances are its own, so that the same runs give the same answer."""
     chance = random.Random(name)
     if not any(value for value, _ in samples):  # failures: whatever is not zero is worse
-        return Studied(name, len(samples), 0.0, 0, 0, COUNTED * COMMITS, 0.0)
+        return Studied(name, len(samples), 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0)
     half = len(samples) // 2
     first, second = samples[:half], samples[half:]
     threshold = least_threshold(first, chance)
@@ -166,6 +173,7 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
         len(samples),
         threshold,
         len(_jumps(_steps(samples), threshold)),
+        sum(after > (1 + threshold) * before for (before, _), (after, _) in pairwise(second)),
         sum(alarms(seen, threshold) for seen in counted),
         COUNTED * COMMITS,
         smallest_found(second, threshold, chance),
@@ -191,25 +199,31 @@ between them. `make aa` makes the runs, `make aa-study` this page.
 - Taken for a history of {runs} commits: the site flags {real} of {count} benchmarks.
 - Histories of {length:,} commits, resampled from the second half of the runs in blocks of {block} and looked at every
   {every} commits: {alarms} alarms in {commits:,} benchmark-commits, {rate:.2f} per 1,000.
-- The threshold is the smallest that gives no alarm on histories resampled from the first half.
+- Each run of the second half beside the one before: {pairs} of {compared:,} benchmarks are above their threshold,
+  before any test for noise.
+- The threshold is the smallest that gives no alarm on histories resampled from the first half, and is above the
+  difference between any two of its runs.
 - The last column is the smallest slowdown that is always found, on its commit or one beside it: planted in {planted}
   histories of {total} commits, {after} before the end.
 
 | benchmark | runs | threshold | alarms per 1,000 | smallest slowdown found |
 |---|--:|--:|--:|--:|
 {rows}
-"""
+
+{cost}"""
 
 
-def page(found: Sequence[Studied], commit: str) -> str:
+def page(found: Sequence[Studied], folder: Path) -> str:
     """Returns ``docs/noise.md``."""
     commits, flagged = sum(each.commits for each in found), sum(each.alarms for each in found)
     return _PAGE.format(
         runs=max(each.runs for each in found),
-        commit=commit,
+        commit=folder.name,
         real=sum(each.real > 0 for each in found),
         count=len(found),
         length=COMMITS,
+        pairs=sum(each.pairs for each in found),
+        compared=sum(max(0, each.runs - each.runs // 2 - 1) for each in found),
         block=BLOCK,
         every=LOOK_EVERY,
         alarms=flagged,
@@ -219,6 +233,7 @@ def page(found: Sequence[Studied], commit: str) -> str:
         total=BEFORE + AFTER,
         after=AFTER,
         rows="\n".join(map(_row, found)),
+        cost=cost.section(folder),
     )
 
 
@@ -239,11 +254,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--thresholds", action="store_true", help="print what is to stand in asv.conf.json")
     options = parser.parse_args(arguments)
     try:
-        found, commit = [study(*each) for each in sorted(series(options.folder).items())], options.folder.name
+        found = [study(*each) for each in sorted(series(options.folder).items())]
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(thresholds(found), indent=4) + "\n" if options.thresholds else page(found, commit), end="")
+    print(json.dumps(thresholds(found), indent=4) + "\n" if options.thresholds else page(found, options.folder), end="")
     return 0
 
 

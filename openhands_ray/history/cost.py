@@ -1,0 +1,45 @@
+"""Where the time of a run of the suite goes."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+from asv.results import iter_results
+
+# asv's names of what is measured once for several benchmarks, such as ``<setup_cache ratios:127>``.
+_SHARED = re.compile(r"<setup_cache (\w+):\d+>")
+
+
+def seconds(folder: Path) -> dict[str, float]:
+    """Returns the seconds of each class of benchmarks, most first; of several runs, each one's median.
+
+    Args:
+        folder: results of asv for one commit.
+    """
+    runs: dict[str, list[float]] = defaultdict(list)
+    for result in iter_results(str(folder)):
+        spent: dict[str, float] = defaultdict(float)
+        for name, duration in result.duration.items():
+            spent[_part(name)] += duration
+        for part, duration in spent.items():
+            runs[part].append(duration)
+    found = {part: median(durations) for part, durations in runs.items()}
+    return dict(sorted(found.items(), key=lambda each: -each[1]))
+
+
+def _part(name: str) -> str:
+    """Returns ``module.Class`` of a benchmark, and the module of what several share."""
+    if name == "<build>":
+        return "build and installation"
+    shared = _SHARED.fullmatch(name)
+    return f"{shared[1]}, measured for several" if shared else name.rpartition(".")[0]
+
+
+def section(folder: Path) -> str:
+    """Returns the part of a page that tells it."""
+    found = seconds(folder)
+    rows = "\n".join(f"| {part} | {duration:.1f} |" for part, duration in found.items())
+    return f"## Cost\n\nSeconds of a run, {sum(found.values()):.0f} in all.\n\n| | s |\n|---|--:|\n{rows}\n"
