@@ -8,9 +8,11 @@ converter, where it is installed.
 from __future__ import annotations
 
 import difflib
+import errno
 import math
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +80,19 @@ class Editor:
         """
         try:
             line = _line_number(insert_line)
-            self._validate_path(command, Path(path))
+            file = Path(path)
+            self._validate_path(command, file)
             if command == "view":
-                return self._view(Path(path), view_range), (None, None)
+                return self._view(file, view_range), (None, None)
             if command == "create":
-                return self._create(Path(path), _required("file_text", file_text, command))
+                return self._create(file, _required("file_text", file_text, command))
             if command == "str_replace":
-                return self._str_replace(Path(path), _required("old_str", old_str, command), new_str)
+                return self._str_replace(file, _required("old_str", old_str, command), new_str)
             if command == "insert":
                 line = _required("insert_line", line, command)
-                return self._insert(Path(path), line, _required("new_str", new_str, command))
+                return self._insert(file, line, _required("new_str", new_str, command))
             if command == "undo_edit":
-                return self._undo_edit(Path(path))
+                return self._undo_edit(file)
             allowed = ", ".join(_COMMANDS)
             raise EditorError(
                 f"Unrecognized command {command}. The allowed commands for the oh_editor tool are: {allowed}"
@@ -107,16 +110,16 @@ class Editor:
             if self._real(suggestion).exists():
                 hint += f" Maybe you meant {suggestion}?"
             raise _invalid("path", path, hint)
-        real = self._real(path)
-        if command == "create" and real.exists():
+        found = _found(self._paths.real(str(path)))
+        if command == "create" and found:
             raise _invalid(
                 "path", path, f"File already exists at: {path}. Cannot overwrite files using command `create`."
             )
-        if command != "create" and not real.exists():
+        if command != "create" and not found:
             raise _invalid("path", path, f"The path {path} does not exist. Please provide a valid path.")
         if command == "view":
             return
-        if real.is_dir():
+        if found and stat.S_ISDIR(found.st_mode):
             raise _invalid(
                 "path",
                 path,
@@ -164,11 +167,11 @@ class Editor:
         text, encoding = self._load(path)
         old, new, offset, line = _only_occurrence(text, old, new or "", path)
         changed = text[:offset] + new + text[offset + len(old) :]
-        self._write(path, changed, encoding)
+        written = self._write(path, changed, encoding)
         self._undo.add(str(path), text)
         start = max(0, line - CONTEXT_LINES)
-        # Read anew, as OpenHands does it: with the new text the file may seem to have another encoding.
-        snippet = _lines(self._load(path)[0], start + 1, line + CONTEXT_LINES + new.count("\n"))
+        # As OpenHands, which reads the file anew: with the new text it may seem to have another encoding.
+        snippet = _lines(self._text(path, written)[0], start + 1, line + CONTEXT_LINES + new.count("\n"))
         shown = (
             f"The file {path} has been edited. {views.numbered(snippet, f'a snippet of {path}', start + 1)}"
             "Review the changes and make sure they are as expected. Edit the file again if necessary."
@@ -183,11 +186,11 @@ class Editor:
             raise _invalid("insert_line", line, hint)
         new_lines, place = new.split("\n"), math.floor(line)
         changed = "".join([*lines[:place], *(f"{each}\n" for each in new_lines), *lines[place:]])
-        self._write(path, changed, encoding)
+        written = self._write(path, changed, encoding)
         self._undo.add(str(path), text)
         start = max(0, line - CONTEXT_LINES)
         end = min(len(lines) + len(new_lines), line + CONTEXT_LINES + len(new_lines))
-        changed = self._load(path)[0]
+        changed = self._text(path, written)[0]
         first = max(1, line - CONTEXT_LINES + 1)
         numbered = views.numbered(_lines(changed, start + 1, end), "a snippet of the edited file", first)
         shown = (
@@ -206,24 +209,27 @@ class Editor:
         return f"Last edit to {path} undone successfully. {views.numbered(old, str(path))}", (current, old)
 
     def _load(self, path: Path) -> tuple[str, str]:
-        """Return the text of a file that is to be edited, and its encoding, which is looked for before all else."""
-        data = self._data(path)
+        """Return the text of a file that is to be edited, and its encoding."""
+        return self._text(path, self._data(path))
+
+    def _text(self, path: Path, data: bytes) -> tuple[str, str]:
+        """Return the text in what a file holds, and its encoding, which is looked for before all else."""
         encoding = encoding_of(data[:SAMPLE_BYTES])
         self._validate_file(path, data)
         return _decoded(data, encoding, path), encoding
 
     def _validate_file(self, path: Path, data: bytes | None = None) -> None:
         """Refuse what is too large or no text; ``data`` is what was read of it, where it was."""
-        real = self._real(path)
-        if not real.is_file():
+        real = self._paths.real(str(path))
+        found = _found(real)
+        if found is None or not stat.S_ISREG(found.st_mode):
             return
-        size = real.stat().st_size
-        if size > MAX_FILE_BYTES:
+        if found.st_size > MAX_FILE_BYTES:
             raise EditorError(
-                f"File validation failed for {path}: File is too large ({size / 1024 / 1024:.1f}MB). "
+                f"File validation failed for {path}: File is too large ({found.st_size / 1024 / 1024:.1f}MB). "
                 f"Maximum allowed size is {MAX_FILE_BYTES // 1024 // 1024}MB."
             )
-        if path.suffix.lower() not in DOCUMENTS and is_binary(str(real), data):
+        if path.suffix.lower() not in DOCUMENTS and is_binary(real, data):
             raise EditorError(
                 f"File validation failed for {path}: File appears to be binary and this file type cannot be read or "
                 "edited by this tool."
@@ -232,7 +238,7 @@ class Editor:
     def _data(self, path: Path) -> bytes:
         """Return what is in a file, or the beginning of one that is too large: it is opened and read once."""
         try:
-            with open_file(str(self._real(path))) as file:
+            with open_file(self._paths.real(str(path))) as file:
                 too_large = os.fstat(file.fileno()).st_size > MAX_FILE_BYTES
                 return file.read(MAX_FILE_BYTES + 1 if too_large else -1)
         except NotAFileError as error:
@@ -240,13 +246,31 @@ class Editor:
         except OSError as error:
             raise EditorError(f"Ran into {error} while trying to read {path}") from None
 
-    def _write(self, path: Path, text: str, encoding: str) -> None:
+    def _write(self, path: Path, text: str, encoding: str) -> bytes:
+        """Make ``text`` the contents of a file; return what it holds then."""
         try:
             if not isinstance(text, str):
                 raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-            replace(str(self._real(path)), encode(text, encoding))
+            data = encode(text, encoding)
+            replace(self._paths.real(str(path)), data)
+            return data
         except (OSError, ValueError, TypeError) as error:
             raise EditorError(f"Ran into {error} while trying to write to {path}") from None
+
+
+def _found(path: str) -> os.stat_result | None:
+    """Return what is there, links followed; None where ``Path.exists`` says that nothing is, from one look."""
+    try:
+        return os.stat(path)
+    except OSError as error:
+        if error.errno not in _NOTHING_THERE:
+            raise
+        return None
+    except ValueError:  # a NUL, or what is no Unicode
+        return None
+
+
+_NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP}
 
 
 def _required[T](name: str, value: T | None, command: str) -> T:
