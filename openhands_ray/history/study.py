@@ -32,7 +32,7 @@ from openhands_ray.history.results import parameter_labels
 LEAST_RUNS = 12
 
 #: The thresholds that are tried, and the slowdowns that are planted, as relative increases.
-STEPS = (0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
+STEPS = (0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5)
 
 #: Commits of a long history, and how often its site is looked at: an alarm that a later look withdraws counts too.
 COMMITS, LOOK_EVERY = 1000, 50

@@ -12,7 +12,7 @@ from rich.console import Console
 from support import ROOT, run_python
 
 from openhands_ray.history.noise import Noise, main, matching, noise, print_noise
-from openhands_ray.history.results import Measurement, Series, Snapshot
+from openhands_ray.history.results import Measurement, Series, Snapshot, parameter_labels
 
 READ = "actions.File.time_read"
 FAILURES = "reliability.Reliability.track_failure_rate"
@@ -91,7 +91,8 @@ def test_every_benchmark_has_one_threshold(tmp_path: Path) -> None:
         str(ROOT / "benchmarks"),
         str(listed),
     )
-    names = {entry["name"] for entry in json.loads(listed.read_text())}
+    found = json.loads(listed.read_text())
+    names = {entry["name"] + label for entry in found for label in parameter_labels(entry["params"])}
     thresholds = Config.load(str(CONFIGURATION)).regressions_thresholds
 
     assert names
