@@ -72,6 +72,7 @@ performance: setup ## Measure HEAD beside references and peers, write docs/perfo
 	@BENCHMARK_ALL=1 $(ASV) run 'HEAD^!' --machine "$(MACHINE)" --show-stderr \
 		--bench '^(ratios|peers|initialization|resources|growth)'
 	@$(BIN)/python -m openhands_ray.history.performance --plot docs/images/growth.svg > docs/performance.md
+	@$(BIN)/python -W ignore scripts/profile_actions.py >> docs/performance.md
 	@echo "Written: docs/performance.md"
 
 publish: setup ## Make the site of what was measured
