@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
-import os
-import select
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
-import psutil
-
+from openhands_ray import launch
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
 
@@ -30,12 +24,7 @@ STOP_TIMEOUT_S = 15
 #: Seconds that the machine of a cluster may take to answer at all.
 KNOCK_TIMEOUT_S = 10
 
-#: Characters that Ray's and a kernel's sockets (107 bytes at most) leave to the name of the folder that they are in.
-MAX_TEMPORARY_FOLDER = 20
-
 log = logging.getLogger(__name__)
-
-_PACKAGE = Path(__file__).parent
 
 
 class Cluster:
@@ -58,12 +47,13 @@ class Cluster:
         Raises:
             ClusterError: it did not start; nothing is left of it.
         """
-        temp_dir = tempfile.mkdtemp(prefix="openhands-ray-", dir=_short_folder())
-        cluster = cls(head=_start_head(settings, temp_dir), temp_dir=temp_dir)
+        temp_dir = launch.new_folder()
+        head = launch.start_head(settings, temp_dir)
+        cluster = cls(head=head, temp_dir=temp_dir)
         try:
             import ray  # noqa: F401 (takes as long as the head, so side by side)
 
-            address = cluster._address(settings.start_timeout_s)
+            address = launch.address(head, settings.start_timeout_s)
             _connect(address, node_ip_address=address.rpartition(":")[0])
             cluster._connected = True
         except BaseException:
@@ -78,23 +68,11 @@ class Cluster:
         Raises:
             ClusterError: there is none.
         """
-        _knock(address)
+        knock(address)
         _connect(address)
         cluster = cls()
         cluster._connected = True
         return cluster
-
-    def _address(self, timeout_s: float) -> str:
-        assert self._head is not None
-        assert self._head.stdout is not None
-        ready, _, _ = select.select([self._head.stdout], [], [], timeout_s)
-        line = self._head.stdout.readline() if ready else ""
-        if not line:
-            raise ClusterError(f"The private Ray cluster did not start within {timeout_s} seconds.")
-        started = json.loads(line)
-        if "error" in started:
-            raise ClusterError(f"The private Ray cluster did not start: {started['error']}")
-        return str(started["address"])
 
     def memory_bytes(self) -> int:
         """Return the unique memory (USS) of a private cluster's own processes, without the sessions' workers.
@@ -104,13 +82,7 @@ class Cluster:
         """
         if self._head is None:
             raise ClusterError("The memory of a cluster that was not started here cannot be measured from here.")
-        total = 0
-        for process in [psutil.Process(self._head.pid), *_own_processes(psutil.Process(self._head.pid))]:
-            try:
-                total += process.memory_full_info().uss
-            except psutil.NoSuchProcess:
-                continue
-        return total
+        return launch.memory_bytes(self._head.pid)
 
     def stop(self) -> None:
         """Disconnect; a private cluster ends with everything in it. Idempotent."""
@@ -134,54 +106,12 @@ class Cluster:
             shutil.rmtree(self._temp_dir, ignore_errors=True)
 
 
-def _own_processes(head: psutil.Process) -> list[psutil.Process]:
-    """Return Ray's processes below ``head``: its children, and the raylet's agents, which it starts itself."""
-    found = []
-    for child in head.children():
-        found.append(child)
-        found.extend(each for each in child.children() if "Agent" in " ".join(each.cmdline()))
-    return found
+def knock(address: str) -> None:
+    """Find out whether anything listens at ``host:port``: Ray's own client ends the program where nothing does.
 
-
-def _short_folder() -> str:
-    """Return the folder of temporary files, or ``/tmp`` where its name is so long that no socket fits below it."""
-    folder = tempfile.gettempdir()
-    return folder if len(folder) <= MAX_TEMPORARY_FOLDER else "/tmp"
-
-
-def _start_head(settings: Settings, temp_dir: str) -> subprocess.Popen[str]:
-    options = {
-        "temp_dir": temp_dir,
-        "num_cpus": settings.cluster_cpus or os.cpu_count() or 1,
-        "object_store_bytes": settings.object_store_bytes,
-    }
-    return subprocess.Popen(
-        [sys.executable, str(_PACKAGE / "head.py"), json.dumps(options)],
-        env=_head_environment(temp_dir),
-        cwd="/",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-    )
-
-
-def _head_environment(temp_dir: str) -> dict[str, str]:
-    """Return the environment of Ray's processes, which every session could read: no key of the user's is in it."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
-    return {
-        **kept,
-        # head.py stands in this package's folder, whose modules must not hide others: -P by another way.
-        "PYTHONSAFEPATH": "1",
-        "PYTHONPATH": str(_PACKAGE / "lean"),
-        "TMPDIR": temp_dir,
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-
-
-def _knock(address: str) -> None:
-    """Find out whether anything listens at ``host:port``: Ray's own client ends the program where nothing does."""
+    Raises:
+        ClusterError: nothing does.
+    """
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or "/" in host:
         return  # "auto", "ray://..." and nonsense are Ray's to judge

@@ -1,8 +1,11 @@
-"""The head of a private cluster: starts Ray's processes, tells their address, and becomes their watchdog.
+"""A node of a lean cluster: starts Ray's processes, tells their address, and becomes their watchdog.
 
 Run as ``python head.py '{"temp_dir": ..., "num_cpus": ..., "object_store_bytes": ...}'`` with a pipe as standard input.
 When that pipe closes, because the program that started it closed it or died, everything that it started ends, and the
-temporary folder goes.
+temporary folder goes. With ``"lasting": true`` it is SIGTERM that ends it, and the program may go.
+
+The node is the head of a new cluster, or joins the one at ``"join"``. What else may be said of it: ``"host"`` (where it
+listens), ``"memory_bytes"``, ``"resources"`` and ``"labels"``.
 
 Of what ``ray.init()`` starts, this leaves out the API server, the autoscaler's monitor, the log monitor and all workers
 but one.
@@ -13,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -32,31 +36,44 @@ _PRESTART = {"prestart_worker_first_driver": True, "enable_worker_prestart": Fal
 
 
 class _LeanNode(Node):  # type: ignore[misc]
-    """A head node without the API server."""
+    """A node without the API server."""
 
     def start_api_server(self, **_: Any) -> None:
         self._webui_url = ""
 
 
-def start(temp_dir: str, num_cpus: int, object_store_bytes: int) -> dict[str, Any]:
-    """Start the cluster; return its ``address`` and its ``session_dir``."""
+def start(
+    temp_dir: str,
+    num_cpus: int,
+    object_store_bytes: int,
+    host: str = HOST,
+    join: str | None = None,
+    memory_bytes: int | None = None,
+    resources: dict[str, float] | None = None,
+    labels: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Start the node; return its cluster's ``address`` and the node's ``session_dir``."""
     # Ray asks this whether to start the agents without their web servers.
     utils.get_dashboard_dependency_error = lambda: ImportError("not needed")
     services.get_node = _patient(services.get_node)
     services.start_ray_process = _sparing(services.start_ray_process)
     parameters = RayParams(
+        gcs_address=join,
         num_cpus=num_cpus,
         num_gpus=0,
+        memory=memory_bytes,
+        resources=resources,
+        labels=labels,
         object_store_memory=object_store_bytes,
-        node_ip_address=HOST,
+        node_ip_address=host,
         temp_dir=temp_dir,
         include_log_monitor=False,
         no_monitor=True,
         include_dashboard=False,
-        _system_config=_PRESTART,
+        _system_config=_PRESTART if join is None else None,
     )
     # spawn_reaper: the children die with this process, even if it is killed.
-    node = _LeanNode(parameters, head=True, shutdown_at_exit=False, spawn_reaper=True)
+    node = _LeanNode(parameters, head=join is None, shutdown_at_exit=False, spawn_reaper=True)
     return {"address": node.gcs_address, "session_dir": node.get_session_dir_path()}
 
 
@@ -68,7 +85,7 @@ def _patient(get_node: Any) -> Any:
 
         client = GcsClient(address=gcs_address)
         deadline = time.monotonic() + 60
-        while not client.get_all_node_info() and time.monotonic() < deadline:
+        while node_id not in {each.hex() for each in client.get_all_node_info()} and time.monotonic() < deadline:
             time.sleep(0.005)
         return get_node(gcs_address, node_id)
 
@@ -89,17 +106,20 @@ def _sparing(start_process: Any) -> Any:
 def main() -> None:
     """Start the cluster, print where it is as JSON, and become the watchdog."""
     options = json.loads(sys.argv[1])
+    lasting = options.pop("lasting", False)
     _adopt_orphans()
     try:
         started = start(**options)
     except Exception as error:  # whatever Ray raises goes to the program that waits for the address
         started = {"error": f"{type(error).__name__}: {error}"}
+    if lasting:  # not before, for Ray's processes would inherit it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the watchdog waits for it
     print(json.dumps(started), flush=True)
     with open(os.devnull, "w", encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)
     watchdog = str(Path(__file__).with_name("watchdog.py"))
-    os.execv(sys.executable, [sys.executable, "-I", "-S", watchdog, options["temp_dir"]])
+    os.execv(sys.executable, [sys.executable, "-I", "-S", watchdog, options["temp_dir"], *["lasting"] * lasting])
 
 
 def _adopt_orphans() -> None:

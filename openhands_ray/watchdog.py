@@ -1,8 +1,8 @@
 """Ends a private cluster with the program that it belongs to.
 
-Run as ``python -I -S watchdog.py FOLDER`` by the parent of the cluster's processes. Waits until standard input closes,
-kills everything that descends from it, and removes FOLDER. Uses little of the standard library, for it is there as long
-as the cluster is.
+Run as ``python -I -S watchdog.py FOLDER [lasting]`` by the parent of the cluster's processes. Waits until standard
+input closes (a lasting one: for SIGTERM, which its parent has blocked), kills everything that descends from it, and
+removes FOLDER. Uses little of the standard library, for it is there as long as the cluster is.
 """
 
 import os
@@ -15,12 +15,16 @@ KILL_TIMEOUT_S = 10
 
 
 def main() -> None:
-    """Wait for the end of standard input, then end everything."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)  # Ctrl-C is for the program; its end closes the pipe
+    """Wait for the end of standard input or for SIGTERM, then end everything."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
-    while os.read(0, 4096):
-        pass
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)  # Ctrl-C is for the program; its end closes the pipe
+    if "lasting" in sys.argv[2:]:
+        signal.sigwait({signal.SIGTERM})
+    else:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while os.read(0, 4096):
+            pass
     deadline = time.monotonic() + KILL_TIMEOUT_S
     while time.monotonic() < deadline and (found := descendants(os.getpid())):
         for pid in found:

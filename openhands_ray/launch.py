@@ -1,0 +1,99 @@
+"""Starting the processes of a lean Ray cluster, through ``head.py``, and measuring their memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from openhands_ray.config import Settings
+from openhands_ray.errors import ClusterError
+
+#: Characters that Ray's and a kernel's sockets (107 bytes at most) leave to the name of the folder that they are in.
+MAX_TEMPORARY_FOLDER = 20
+
+_PACKAGE = Path(__file__).parent
+
+
+def new_folder() -> str:
+    """Make the folder of a cluster's temporary files, in ``/tmp`` where no socket would fit below the usual one."""
+    usual = tempfile.gettempdir()
+    short = usual if len(usual) <= MAX_TEMPORARY_FOLDER else "/tmp"
+    return tempfile.mkdtemp(prefix="openhands-ray-", dir=short)
+
+
+def start_head(settings: Settings, temp_dir: str, **options: Any) -> subprocess.Popen[str]:
+    """Start the head, without waiting for it; ``options`` are further ones of ``head.py``."""
+    said = {
+        "temp_dir": temp_dir,
+        "num_cpus": settings.cluster_cpus or os.cpu_count() or 1,
+        "object_store_bytes": settings.object_store_bytes,
+        **options,
+    }
+    return subprocess.Popen(
+        [sys.executable, str(_PACKAGE / "head.py"), json.dumps(said)],
+        env=_environment(temp_dir),
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    )
+
+
+def _environment(temp_dir: str) -> dict[str, str]:
+    """Return the environment of Ray's processes, which every session could read: no key of the user's is in it."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    return {
+        **kept,
+        # head.py stands in this package's folder, whose modules must not hide others: -P by another way.
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": str(_PACKAGE / "lean"),
+        "TMPDIR": temp_dir,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def address(head: subprocess.Popen[str], timeout_s: float) -> str:
+    """Wait until the head listens, and return where.
+
+    Raises:
+        ClusterError: it did not start.
+    """
+    assert head.stdout is not None
+    ready, _, _ = select.select([head.stdout], [], [], timeout_s)
+    line = head.stdout.readline() if ready else ""
+    if not line:
+        raise ClusterError(f"The private Ray cluster did not start within {timeout_s} seconds.")
+    started = json.loads(line)
+    if "error" in started:
+        raise ClusterError(f"The private Ray cluster did not start: {started['error']}")
+    return str(started["address"])
+
+
+def memory_bytes(pid: int) -> int:
+    """Return the unique memory (USS) of the head with this process id and Ray's own processes below it."""
+    head = psutil.Process(pid)
+    total = 0
+    for process in [head, *_own_processes(head)]:
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_full_info().uss
+    return total
+
+
+def _own_processes(head: psutil.Process) -> list[psutil.Process]:
+    """Return Ray's processes below ``head``: its children, and the raylet's agents, which it starts itself."""
+    found = []
+    for child in head.children():
+        found.append(child)
+        found.extend(each for each in child.children() if "Agent" in " ".join(each.cmdline()))
+    return found
