@@ -23,6 +23,7 @@ class Settings:
         address: The Ray cluster to attach to (``auto``, ``host:port``). None: a small private one of this process.
         isolation: ``sandbox`` (bubblewrap) or ``process``. None: the strongest that works on the session's node.
         session_cpus: CPUs that Ray's scheduler sets aside for each session. 0: sessions share what there is.
+        idle_limit_s: Seconds without an action after which a session that outlives its process ends. 0: never.
         warm_sessions: Sessions that are kept ready ahead of need, about 60 MB each. None: one, as soon as the process
             has asked for a second session.
         cluster_cpus: CPUs that a private cluster says that it has. None: those of the machine.
@@ -34,6 +35,7 @@ class Settings:
     address: str | None = None
     isolation: Isolation | None = None
     session_cpus: float = 0.0
+    idle_limit_s: float = 86_400.0
     warm_sessions: int | None = None
     cluster_cpus: int | None = None
     object_store_bytes: int = 256 * 1024 * 1024
@@ -43,7 +45,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.isolation is not None and self.isolation not in get_args(Isolation):
             raise SettingsError(f"isolation is one of {', '.join(get_args(Isolation))}, not {self.isolation!r}.")
-        for name in ("session_cpus", "object_store_bytes", "start_timeout_s", "no_change_timeout_s"):
+        for name in _AMOUNTS:
             if not getattr(self, name) >= 0:  # nan is not, either
                 raise SettingsError(f"{name} cannot be negative, but is {getattr(self, name)!r}.")
         if self.warm_sessions is not None and self.warm_sessions < 0:
@@ -80,6 +82,16 @@ class Settings:
 
 # Set by this package itself, and not settings.
 _OTHER_VARIABLES = {f"{PREFIX}KEY"}
+
+
+# What cannot be negative.
+_AMOUNTS = (
+    "session_cpus",
+    "idle_limit_s",
+    "object_store_bytes",
+    "start_timeout_s",
+    "no_change_timeout_s",
+)
 
 
 def _convert(variable: str, text: str, kind: str) -> str | int | float:

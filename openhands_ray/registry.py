@@ -7,6 +7,7 @@ names of actors are random, and this says whose they are. The store is in memory
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 from openhands_ray.cluster import NAMESPACE
@@ -16,11 +17,17 @@ from openhands_ray.errors import SessionExistsError, SessionNotFoundError
 ANSWER_TIMEOUT_S = 5
 
 _PREFIX = "session:"
+_ACTOR = "session-"
 
 
 def new_name() -> str:
-    """Return a name for an actor that no other has."""
-    return f"session-{secrets.token_hex(8)}"
+    """Return a name for an actor that no other has. Names sort by the time at which they were made."""
+    return f"{_ACTOR}{time.time_ns():016x}-{secrets.token_hex(8)}"
+
+
+def is_name(name: str) -> bool:
+    """Return whether this is the name of a session's actor."""
+    return name.startswith(_ACTOR)
 
 
 def claim(sid: str, name: str) -> None:
@@ -51,11 +58,20 @@ def find(sid: str) -> tuple[str, Any]:
         SessionNotFoundError: there is none, or it has ended.
     """
     name = _get(sid)
-    actor = None if name is None else _actor(name)
-    if name is None or actor is None:
+    found = None if name is None else actor(name)
+    if name is None or found is None:
         release(sid, name)
         raise SessionNotFoundError(f"There is no session {sid!r} on this cluster.")
-    return name, actor
+    return name, found
+
+
+def ids() -> dict[str, str]:
+    """Return the ids of all sessions by the names of their actors."""
+    from ray.experimental import internal_kv
+
+    keys = internal_kv._internal_kv_list(_PREFIX, namespace=NAMESPACE)
+    sids = [key.decode().removeprefix(_PREFIX) for key in keys]
+    return {name: sid for sid in sids if (name := _get(sid)) is not None}
 
 
 def _put(sid: str, name: str) -> bool:
@@ -72,7 +88,7 @@ def _get(sid: str) -> str | None:
     return None if value is None else value.decode()
 
 
-def _actor(name: str) -> Any:
+def actor(name: str) -> Any:
     """Return the handle of the actor that has this name, or None where it has ended."""
     import ray
 
@@ -87,11 +103,11 @@ def _lives(name: str) -> bool:
     import ray
     from ray.exceptions import GetTimeoutError, RayActorError
 
-    actor = _actor(name)
-    if actor is None:
+    found = actor(name)
+    if found is None:
         return False
     try:
-        ray.get(actor.info.remote(), timeout=ANSWER_TIMEOUT_S)
+        ray.get(found.info.remote(), timeout=ANSWER_TIMEOUT_S)
     except RayActorError:
         return False
     except GetTimeoutError:

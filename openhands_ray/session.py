@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import weakref
 from functools import partial
 from typing import Any
@@ -56,7 +57,7 @@ class Session:
         """
         connected(settings)
         if keep:
-            return cls._welcome(sid, _start(spec, settings, keep), settings)
+            return cls._welcome(sid, _start(spec, settings, keep=True), settings)
         pool = _pool(spec, settings)
         session = cls._warm(sid, pool, settings) or cls._welcome(sid, _start(spec, settings), settings)
         _owned.add(session)
@@ -139,6 +140,16 @@ class Session:
                 f"process runs {__version__}. Install the same on both."
             )
 
+    def status(self, timeout_s: float) -> dict[str, Any]:
+        """Return what the session is doing (``SessionActor.status``), and the ``round_trip_s`` of the question.
+
+        Raises:
+            SessionLostError, SessionTimeoutError: as for ``check``.
+        """
+        began = time.perf_counter()
+        status = self._get(self._running().status.remote(), "status", timeout_s)
+        return {**status, "round_trip_s": time.perf_counter() - began}
+
     def act(self, action: dict[str, Any], timeout_s: float | None) -> dict[str, Any]:
         """Run an action, at most once, and return its observation.
 
@@ -147,7 +158,9 @@ class Session:
             SessionLostError: the session ended before it answered.
             SessionPausedError: it is paused; the action was not run.
         """
-        answer = self._get(self._running().act.remote(wire.pack(action)), str(action.get("action")), timeout_s)
+        kind = str(action.get("action"))
+        packed = wire.pack({"action": kind, **action})  # the kind comes first, where the actor peeks at it
+        answer = self._get(self._running().act.remote(packed), kind, timeout_s)
         message = wire.unpack(answer)
         if "paused" in message:
             raise SessionPausedError(f"The session {self.sid!r} is paused. Nothing was run; resume it first.")
@@ -214,12 +227,12 @@ _lock = threading.Lock()
 def _pool(spec: dict[str, Any], settings: Settings) -> Pool:
     """Return the pool of warm sessions that are exactly what ``spec`` asks for."""
     with _lock:
-        start = partial(_start, spec, settings)
+        start = partial(_start, spec, settings, ahead=True)
         return _pools.setdefault((wire.pack(spec), settings), Pool(start, settings.warm_sessions))
 
 
-def _start(spec: dict[str, Any], settings: Settings, keep: bool = False) -> Started:
-    """Ask Ray for a session's actor, without waiting for it."""
+def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahead: bool = False) -> Started:
+    """Ask Ray for a session's actor, without waiting for it; ``ahead`` of need, for the pool, or for a session."""
     import ray
 
     from openhands_ray.worker.actor import SessionActor
@@ -234,7 +247,9 @@ def _start(spec: dict[str, Any], settings: Settings, keep: bool = False) -> Star
         max_task_retries=0,
         max_concurrency=CONCURRENCY,
     )
-    return Started(name, actor_class.remote({**spec, "sid": name}))
+    # What outlives its process is ended by nobody else, if it is forgotten.
+    idle_limit_s = settings.idle_limit_s if keep else 0
+    return Started(name, actor_class.remote({**spec, "sid": name, "ahead": ahead, "idle_limit_s": idle_limit_s}))
 
 
 def _close(sessions: list[Session]) -> None:

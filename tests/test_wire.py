@@ -79,3 +79,12 @@ def test_a_frame_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     left, right = socket.socketpair()
     with left, right, pytest.raises(ValueError, match="11 bytes is too large"):
         wire.send_frame(left, b"x" * 11)
+
+
+def test_peeking_reads_no_further_than_it_must() -> None:
+    packed = wire.pack({"action": "write", "args": {"content": "x" * 10**6}, "timeout": 5})
+    assert wire.peek(packed, "action") == "write"
+    assert wire.peek(packed, "timeout") is None
+    assert wire.peek(wire.pack({"args": {"n": [1, 2]}, "timeout": 5}), "timeout") == 5
+    assert wire.peek(b"", "action") is None
+    assert wire.peek(b"\xc1 is no message", "action") is None

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from openhands.core.config import OpenHandsConfig
 from openhands.core.config.mcp_config import MCPConfig, MCPStdioServerConfig
@@ -244,6 +244,23 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         """
         with openhands_errors():
             self._live().check(ALIVE_TIMEOUT_S)
+
+    def health(self) -> dict[str, Any]:
+        """Return how the session is, in one call that waits behind no action.
+
+        Returns:
+            ``state`` (running, idle or paused), ``age_s``, ``idle_s``, ``actions`` (how many there were), ``action``
+            (the kind of the last one), ``memory_bytes`` (unique, of all its processes), ``ahead`` (whether it came from
+            the pool), ``round_trip_s``, ``isolation``, ``host`` and ``version``.
+
+        Raises:
+            AgentRuntimeDisconnectedError: it has ended.
+            AgentRuntimeTimeoutError: it did not answer.
+        """
+        with openhands_errors():
+            session = self._live()
+            status = session.status(ALIVE_TIMEOUT_S)
+        return {**status, **{name: session.info[name] for name in ("isolation", "host", "version")}}
 
     def add_env_vars(self, env_vars: dict[str, str]) -> None:
         """Set variables in the shell, its ``~/.bashrc`` and the kernel.

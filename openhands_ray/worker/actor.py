@@ -21,6 +21,7 @@ import openhands_ray
 from openhands_ray import wire
 from openhands_ray.errors import SessionLostError, SessionStartError
 from openhands_ray.worker import vscode
+from openhands_ray.worker.activity import Activity
 from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.mailbox import Mailbox
 from openhands_ray.worker.ports import application_ports
@@ -50,7 +51,8 @@ class SessionActor:
             spec: ``sid``, ``workspace``, ``isolation`` (``"sandbox"``, ``"process"`` or None for the strongest that
                 works), ``volumes`` (dicts of a ``Volume``'s fields), ``environment`` (of the session,
                 beside its own), ``no_change_timeout_s``, ``kernel`` and ``skills`` (the plugins of these names),
-                ``vscode`` (whether there is to be its server, where the node has one).
+                ``vscode`` (whether there is to be its server, where the node has one), ``ahead`` (whether it is
+                started ahead of need), ``idle_limit_s`` (seconds without an action after which it ends, 0 for never).
 
         Raises:
             SessionStartError: the sandbox or the shell could not be started; nothing is left of it.
@@ -66,6 +68,8 @@ class SessionActor:
             volumes.append(Volume(folder, folder, writable=False))
         self._sandbox = Sandbox(root, spec["workspace"], isolation, volumes)
         self._action_lock, self._control_lock = threading.Lock(), threading.Lock()
+        self._activity = Activity()
+        self._ahead = bool(spec.get("ahead"))
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the session)
         try:
@@ -78,6 +82,8 @@ class SessionActor:
         except SessionStartError:
             self.close()
             raise
+        if limit_s := spec.get("idle_limit_s"):
+            self._activity.when_idle_for(limit_s, self._end)
 
     def _start(self, spec: dict[str, Any]) -> None:
         (self._actions, theirs), (self._controls, their_controls) = socket.socketpair(), socket.socketpair()
@@ -126,7 +132,8 @@ class SessionActor:
         Raises:
             SessionLostError: the executor has ended; the action may have run.
         """
-        return self._relay(self._actions, self._action_lock, request)
+        with self._activity.of(str(wire.peek(request, "action"))):
+            return self._relay(self._actions, self._action_lock, request)
 
     def control(self, request: bytes) -> bytes:
         """Relay a request that does not wait behind the running action.
@@ -134,7 +141,12 @@ class SessionActor:
         Raises:
             SessionLostError: the executor has ended.
         """
-        return self._relay(self._controls, self._control_lock, request)
+        operation = wire.peek(request, "operation")
+        with self._activity.of():
+            answer = self._relay(self._controls, self._control_lock, request)
+        if operation in ("pause", "resume") and "error" not in wire.unpack(answer):
+            self._activity.paused = operation == "pause"
+        return answer
 
     def receive(self, reader: str) -> bytes:
         """Wait for the next message that the session sends to this reader by itself.
@@ -172,8 +184,26 @@ class SessionActor:
             "code": str(CODE),
         }
 
+    def status(self) -> dict[str, Any]:
+        """Return what the session is doing, as ``Activity.status``, its ``memory_bytes`` and whether it was ``ahead``.
+
+        Memory is the unique set size (USS) of the actor and all below it.
+
+        Raises:
+            SessionLostError: the executor has ended.
+        """
+        if self._process is None or self._process.poll() is not None:
+            raise SessionLostError("The session has ended: its process is not there any more.")
+        return {**self._activity.status(), "memory_bytes": _memory_bytes(), "ahead": self._ahead}
+
+    def _end(self) -> None:
+        """End the session, and the actor with it."""
+        self.close()
+        os.kill(os.getpid(), signal.SIGTERM)  # Ray ends its worker, and tells all who ask that it has gone
+
     def close(self) -> None:
         """End the session: its processes and its folders. Idempotent."""
+        self._activity.end()
         process, self._process = self._process, None
         if process is not None:
             for channel in (self._actions, self._controls, self._letters):
@@ -185,6 +215,17 @@ class SessionActor:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         self._sandbox.remove()
+
+
+def _memory_bytes() -> int:
+    import psutil  # only for those who ask
+
+    this = psutil.Process()
+    total = 0
+    for process in [this, *this.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_full_info().uss
+    return total
 
 
 def _isolation(wanted: Isolation | None) -> Isolation:

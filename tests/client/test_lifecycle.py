@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -326,6 +327,26 @@ def test_delete_starts_no_cluster() -> None:
         "print(Session.end('none', Settings()), cluster._current, 'ray' in sys.modules)"
     )
     assert run_python(program).stdout.split() == ["False", "None", "False"]
+
+
+def test_health_is_told_while_an_action_runs(make_runtime: MakeRuntime) -> None:
+    from openhands.core.exceptions import AgentRuntimeDisconnectedError
+
+    runtime = make_runtime()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(run, runtime, "read -t 2")
+        while (health := runtime.health())["state"] != "running":
+            pass
+        assert not running.done()
+    assert (health["action"], health["idle_s"], health["isolation"]) == ("run", 0, runtime.isolation)
+    assert runtime.health()["state"] == "idle"
+    assert 0 < health["round_trip_s"] < health["age_s"]
+    assert 10e6 < health["memory_bytes"] < 200e6
+    executor = psutil.Process(runtime._session.info["executor_pid"])
+    executor.kill()
+    assert gone([executor])
+    with pytest.raises(AgentRuntimeDisconnectedError):
+        runtime.health()
 
 
 def test_pause_and_resume(make_runtime: MakeRuntime, tmp_path: Path) -> None:
