@@ -179,6 +179,11 @@ def within_reach(settings: Settings) -> bool:
     return settings.address is not None or _already_connected()
 
 
+def is_private() -> bool:
+    """Return whether the process's cluster is its own, which no other node joins."""
+    return _current is not None and _current.private
+
+
 def before_leaving(farewell: Callable[[], None]) -> None:
     """Have ``farewell`` called before the process leaves its cluster, as long as it can still ask something of it."""
     _farewells.append(farewell)

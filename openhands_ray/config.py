@@ -13,6 +13,7 @@ from openhands_ray.errors import SettingsError
 PREFIX = "OPENHANDS_RAY_"
 
 Isolation = Literal["sandbox", "process"]
+Placement = Literal["spread", "pack"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,11 @@ class Settings:
         address: The Ray cluster to attach to (``auto``, ``host:port``). None: a small private one of this process.
         isolation: ``sandbox`` (bubblewrap) or ``process``. None: the strongest that works on the session's node.
         session_cpus: CPUs that Ray's scheduler sets aside for each session. 0: sessions share what there is.
+        session_memory_bytes: Memory that it sets aside for each session. 0: as above. It is no limit.
+        session_resources: Custom resources of a node that each session takes: ``NAME=AMOUNT``, separated by commas.
+        session_labels: Labels that the session's node must have: ``NAME=VALUE``, separated by commas.
+        placement: ``spread`` sessions over the nodes, or ``pack`` them: fill a node before the next one is used.
+        queue_timeout_s: Seconds that a session may wait for a place where no node has room for it.
         idle_limit_s: Seconds without an action after which a session that outlives its process ends. 0: never.
         warm_sessions: Sessions that are kept ready ahead of need, about 60 MB each. None: one, as soon as the process
             has asked for a second session.
@@ -35,6 +41,11 @@ class Settings:
     address: str | None = None
     isolation: Isolation | None = None
     session_cpus: float = 0.0
+    session_memory_bytes: int = 0
+    session_resources: str = ""
+    session_labels: str = ""
+    placement: Placement = "spread"
+    queue_timeout_s: float = 300.0
     idle_limit_s: float = 86_400.0
     warm_sessions: int | None = None
     cluster_cpus: int | None = None
@@ -48,10 +59,27 @@ class Settings:
         for name in _AMOUNTS:
             if not getattr(self, name) >= 0:  # nan is not, either
                 raise SettingsError(f"{name} cannot be negative, but is {getattr(self, name)!r}.")
+        self._check_placement()
         if self.warm_sessions is not None and self.warm_sessions < 0:
             raise SettingsError(f"warm_sessions cannot be negative, but is {self.warm_sessions!r}.")
         if self.cluster_cpus is not None and self.cluster_cpus < 1:
             raise SettingsError(f"cluster_cpus is at least 1, but is {self.cluster_cpus!r}.")
+
+    def _check_placement(self) -> None:
+        amounts = pairs("session_resources", self.session_resources)
+        pairs("session_labels", self.session_labels)
+        for name, text in amounts.items():
+            if not _convert(f"The amount of {name} in session_resources", text, "float") > 0:  # type: ignore[operator]
+                raise SettingsError(f"session_resources asks for {text} of {name}, which is not above 0.")
+            if name in _SETTINGS_OF:
+                raise SettingsError(f"session_resources cannot hold {name}: there is {_SETTINGS_OF[name]} for it.")
+        if self.placement not in get_args(Placement):
+            raise SettingsError(f"placement is one of {', '.join(get_args(Placement))}, not {self.placement!r}.")
+        if self.placement == "pack" and not (self.session_cpus or self.session_memory_bytes or amounts):
+            raise SettingsError(
+                "placement = 'pack' fills a node with what sessions ask for, and they ask for nothing: set "
+                "session_cpus, session_memory_bytes or session_resources."
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -87,11 +115,31 @@ _OTHER_VARIABLES = {f"{PREFIX}KEY"}
 # What cannot be negative.
 _AMOUNTS = (
     "session_cpus",
+    "session_memory_bytes",
+    "queue_timeout_s",
     "idle_limit_s",
     "object_store_bytes",
     "start_timeout_s",
     "no_change_timeout_s",
 )
+
+# Ray's own resources, and the settings that ask for them.
+_SETTINGS_OF = {"CPU": "session_cpus", "memory": "session_memory_bytes"}
+
+
+def pairs(setting: str, text: str) -> dict[str, str]:
+    """Return the pairs of ``NAME=VALUE,NAME=VALUE``.
+
+    Raises:
+        SettingsError: the text of this setting is of another form.
+    """
+    found: dict[str, str] = {}
+    for each in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = map(str.strip, each.partition("="))
+        if not (name and equals and value) or name in found:
+            raise SettingsError(f"{setting} is NAME=VALUE,NAME=VALUE with each name once, not {text!r}.")
+        found[name] = value
+    return found
 
 
 def _convert(variable: str, text: str, kind: str) -> str | int | float:

@@ -7,6 +7,7 @@
     ├── ClusterError           a Ray cluster could not be started or reached
     └── SessionError
         ├── SessionStartError      a session could not be started
+        ├── PlacementError         no node had room for it in time
         ├── SessionExistsError     there is one with this id already
         ├── SessionNotFoundError   there is none with this id
         ├── SessionLostError       it ended before it answered
@@ -46,6 +47,10 @@ class SessionStartError(SessionError):
 
     def __str__(self) -> str:
         return f"The session {self.sid!r} could not be started: {self.reason}"
+
+
+class PlacementError(SessionError):
+    """No node of the cluster had room for a session in time; nothing of it was started."""
 
 
 class SessionExistsError(SessionError):

@@ -33,10 +33,14 @@ class Pool:
         start: starts one, without waiting for it.
         size: how many to keep. None: one, from the second session that is asked for on, since a program that has
             asked twice will ask again.
+        has_room: whether the cluster has room for one more. What is started ahead of need waits in no queue.
     """
 
-    def __init__(self, start: Callable[[], Started], size: int | None) -> None:
+    def __init__(
+        self, start: Callable[[], Started], size: int | None, has_room: Callable[[], bool] = lambda: True
+    ) -> None:
         self._start = start
+        self._has_room = has_room
         self._size = size
         self._asked = 0
         self._warm: deque[Started] = deque()
@@ -49,9 +53,9 @@ class Pool:
             return self._warm.popleft() if self._warm else None
 
     def fill(self) -> None:
-        """Start what is missing, as far as there is memory."""
+        """Start what is missing, as far as there is room."""
         with self._lock:
-            while len(self._warm) < self._wanted() and _memory_is_free():
+            while len(self._warm) < self._wanted() and _memory_is_free() and self._has_room():
                 self._warm.append(self._start())
 
     def _wanted(self) -> int:

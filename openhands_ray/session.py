@@ -6,10 +6,11 @@ import contextlib
 import threading
 import time
 import weakref
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from openhands_ray import __version__, registry, wire
+from openhands_ray import __version__, placement, registry, wire
 from openhands_ray.cluster import NAMESPACE, before_leaving, connected, within_reach
 from openhands_ray.config import Settings
 from openhands_ray.errors import (
@@ -22,6 +23,7 @@ from openhands_ray.errors import (
     translated,
 )
 from openhands_ray.pool import Pool, Started
+from openhands_ray.waiting import Queued, Told
 
 #: Seconds that a session may take to end; after that its actor is killed, and its sandbox with it.
 CLOSE_TIMEOUT_S = 10
@@ -41,25 +43,30 @@ class Session:
         self.sid = sid
         self._name = name
         self._actor = actor
+        self._placed = True
         self.info: dict[str, Any] = {}
 
     @classmethod
-    def create(cls, sid: str, spec: dict[str, Any], settings: Settings, *, keep: bool = False) -> Session:
+    def create(
+        cls, sid: str, spec: dict[str, Any], settings: Settings, *, keep: bool = False, told: Told | None = None
+    ) -> Session:
         """Start a session, or take a warm one, and wait until it can act.
 
-        With ``keep`` it outlives this process, though never its cluster; else it ends with it at the latest.
+        With ``keep`` it outlives this process, though never its cluster; else it ends with it at the latest. While it
+        waits for a place, ``told`` gets a line whenever its position in the queue changes; by default that is logged.
 
         Raises:
             ClusterError: there is no cluster to start it on.
             SessionExistsError: ``sid`` is taken.
             SessionStartError: its sandbox or its shell could not be started.
-            SessionTimeoutError: Ray found no place for it in time.
+            PlacementError: no node had room for it in time.
+            SessionTimeoutError: it did not start in time.
         """
         connected(settings)
         if keep:
-            return cls._welcome(sid, _start(spec, settings, keep=True), settings)
+            return cls._welcome(sid, _start(spec, settings, keep=True), settings, told)
         pool = _pool(spec, settings)
-        session = cls._warm(sid, pool, settings) or cls._welcome(sid, _start(spec, settings), settings)
+        session = cls._warm(sid, pool, settings) or cls._welcome(sid, _start(spec, settings), settings, told)
         _owned.add(session)
         pool.fill()
         return session
@@ -72,13 +79,17 @@ class Session:
         return None
 
     @classmethod
-    def _welcome(cls, sid: str, started: Started, settings: Settings) -> Session:
+    def _welcome(cls, sid: str, started: Started, settings: Settings, told: Told | None = None) -> Session:
         """Give ``started`` its id, and wait until it can act."""
         session = cls(sid, started.name, started.actor)
+        queued = Queued(sid, started.name, settings, told)
         try:
             registry.claim(sid, started.name)
-            session.check(settings.start_timeout_s)
+            answer = started.actor.info.remote()
+            queued.wait(answer)
+            session._check(answer, settings.start_timeout_s)
         except BaseException:
+            session._placed = not queued.waits
             session.close()
             raise
         return session
@@ -128,12 +139,12 @@ class Session:
             SessionLostError: it has ended.
             SessionTimeoutError: it did not say.
         """
-        self._greet(timeout_s)
+        self._check(self._running().info.remote(), timeout_s)
+
+    def _check(self, answer: Any, timeout_s: float) -> None:
+        self.info = self._get(answer, "info", timeout_s)
         if not self.info["alive"]:
             raise SessionLostError(f"The session {self.sid!r} has ended: its process is not there any more.")
-
-    def _greet(self, timeout_s: float) -> None:
-        self.info = self._get(self._running().info.remote(), "info", timeout_s)
         if self.info["version"] != __version__:
             raise SessionError(
                 f"The session {self.sid!r} runs version {self.info['version']} of openhands-ray on its node, and this "
@@ -228,7 +239,8 @@ def _pool(spec: dict[str, Any], settings: Settings) -> Pool:
     """Return the pool of warm sessions that are exactly what ``spec`` asks for."""
     with _lock:
         start = partial(_start, spec, settings, ahead=True)
-        return _pools.setdefault((wire.pack(spec), settings), Pool(start, settings.warm_sessions))
+        has_room = partial(placement.has_room, settings)
+        return _pools.setdefault((wire.pack(spec), settings), Pool(start, settings.warm_sessions, has_room))
 
 
 def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahead: bool = False) -> Started:
@@ -241,7 +253,7 @@ def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahea
     actor_class = ray.remote(concurrency_groups=RECEIVERS)(SessionActor).options(
         name=name,
         namespace=NAMESPACE,
-        num_cpus=settings.session_cpus,
+        **placement.actor_options(settings),
         lifetime="detached" if keep else None,
         max_restarts=0,
         max_task_retries=0,
@@ -254,26 +266,30 @@ def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahea
 
 def _close(sessions: list[Session]) -> None:
     """End sessions side by side, and let their ids go."""
-    actors = []
+    actors: list[Any] = []
+    unplaced: list[Any] = []
     for session in sessions:
         _owned.discard(session)
         actor, session._actor = session._actor, None
         if actor is not None:
-            actors.append(actor)
-    if _end(actors):
+            (actors if session._placed else unplaced).append(actor)
+    if _end(actors, unplaced):
         for session in sessions:
             session._release()
 
 
-def _end(actors: list[Any]) -> bool:
-    """End actors side by side; return whether there was still a cluster to ask. One that does not answer is killed."""
+def _end(actors: list[Any], unplaced: Iterable[Any] = ()) -> bool:
+    """End actors side by side; return whether there was still a cluster to ask.
+
+    One that does not answer is killed; one that has no place yet cannot answer, and is not asked.
+    """
     import ray
 
-    if not actors or not ray.is_initialized():
+    if not (actors or unplaced) or not ray.is_initialized():
         return False
     closing = [actor.close.remote() for actor in actors]
     ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)  # the janitors clean up after the silent
-    for actor in actors:
+    for actor in [*actors, *unplaced]:
         ray.kill(actor)
     return True
 

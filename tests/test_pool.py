@@ -57,6 +57,13 @@ def test_none_is_started_beyond_the_memory(monkeypatch: pytest.MonkeyPatch, size
     assert start.count == 0
 
 
+def test_none_is_started_where_the_cluster_has_no_room() -> None:
+    start, room = Starter(), iter([True, False])
+    warm = Pool(start, 3, lambda: next(room))
+    warm.fill()
+    assert start.count == 1
+
+
 SPEC: dict[str, Any] = {
     "workspace": "/workspace",
     "isolation": None,

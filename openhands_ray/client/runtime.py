@@ -131,6 +131,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
 
         Raises:
             AgentRuntimeDisconnectedError: there is none, and this runtime is only to attach.
+            AgentRuntimeUnavailableError: there is no cluster, or no node of it had room in time.
             AgentRuntimeError: no session could be started, or an evaluation in BrowserGym is asked for.
         """
         self.set_runtime_status(RuntimeStatus.STARTING_RUNTIME)
@@ -168,13 +169,17 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         }
         keep = self.config.sandbox.keep_runtime_alive
         try:
-            return Session.create(self.sid, spec, settings, keep=keep)
+            return Session.create(self.sid, spec, settings, keep=keep, told=self._tell_of_the_queue)
         except SessionExistsError:
             self.log("info", "There is a session with this id already: connecting to it.")
         try:
             return Session.attach(self.sid, settings)
         except (SessionLostError, SessionNotFoundError):  # it was about to end
-            return Session.create(self.sid, spec, settings, keep=keep)
+            return Session.create(self.sid, spec, settings, keep=keep, told=self._tell_of_the_queue)
+
+    def _tell_of_the_queue(self, text: str) -> None:
+        self.log("warning", text)
+        self.set_runtime_status(RuntimeStatus.STARTING_RUNTIME, text)
 
     def _warn_of_weak_walls(self) -> None:
         info = self._live().info

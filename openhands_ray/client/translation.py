@@ -16,6 +16,7 @@ from openhands.core.exceptions import (
 from openhands_ray.errors import (
     ClusterError,
     OpenHandsRayError,
+    PlacementError,
     SessionLostError,
     SessionNotFoundError,
     SessionPausedError,
@@ -28,6 +29,7 @@ _CLASSES: list[tuple[type[OpenHandsRayError], type[AgentRuntimeError]]] = [
     (SessionPausedError, AgentRuntimeNotReadyError),
     (SessionTimeoutError, AgentRuntimeTimeoutError),
     (ClusterError, AgentRuntimeUnavailableError),
+    (PlacementError, AgentRuntimeUnavailableError),
     (OpenHandsRayError, AgentRuntimeError),
 ]
 

@@ -226,6 +226,37 @@ STATUSES = {
 }
 
 
+def test_a_session_without_a_place_tells_of_the_queue_and_then_fails_as_openhands_does(
+    make_runtime: MakeRuntime,
+) -> None:
+    import ray
+    from openhands.core.exceptions import AgentRuntimeUnavailableError
+
+    make_runtime()  # the suite's cluster
+    all_cpus: dict[str, Any] = {"session_cpus": ray.cluster_resources()["CPU"], "warm_sessions": 0}
+    holder = make_runtime(settings=Settings(**all_cpus))
+    told: list[str] = []
+    waiting = make_runtime(
+        "waiting",
+        connect=False,
+        settings=Settings(**all_cpus, queue_timeout_s=3),
+        status_callback=lambda _, status, text: told.append(f"{status.name} {text}"),
+    )
+    with pytest.raises(
+        AgentRuntimeUnavailableError, match=r"'waiting' found no place within 3 seconds. .* 0 of . CPUs"
+    ):
+        asyncio.run(waiting.connect())
+    assert [text for text in told if "waits for a place, 1 of 1." in text]
+    assert {text.partition(" ")[0] for text in told} == {"STARTING_RUNTIME"}
+    hopeless = make_runtime("hopeless", connect=False, settings=Settings(session_resources="unknown=1"))
+    with pytest.raises(AgentRuntimeUnavailableError, match=r"1 unknown on one node.* None of them is large enough"):
+        asyncio.run(hopeless.connect())  # at once: no node joins a private cluster
+    holder.close()
+    asyncio.run(waiting.connect())
+    assert output(waiting, "echo here") == "here"
+    waiting.close()
+
+
 def test_attaching_from_the_same_process(make_runtime: MakeRuntime) -> None:
     from openhands.core.exceptions import AgentRuntimeDisconnectedError
 

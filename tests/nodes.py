@@ -1,0 +1,215 @@
+"""Clusters of several nodes on this machine, each with an address, a folder and resources of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from support import ROOT, below, clean_environment, gone
+
+#: Of each node, about the least that Ray takes.
+OBJECT_STORE_BYTES = 80_000_000
+
+
+class Nodes:
+    """The nodes of a lean cluster, the head first; all end with ``close()``.
+
+    Attributes:
+        address: of the cluster.
+        folder: where each node has a folder of temporary files.
+    """
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._folder = tempfile.TemporaryDirectory(prefix="ohr-")  # short, since Ray makes sockets in it
+        self._started: list[subprocess.Popen[str]] = []
+        self.folder = Path(self._folder.name)
+
+    def add(self, host: str = "", within: Sequence[str] = (), **options: Any) -> str:
+        """Start one more node; return its IP address.
+
+        Args:
+            host: its address; by default the next one of this machine's own.
+            within: the command that runs it, with its arguments.
+            options: those of ``head.py``.
+        """
+        host = host or f"127.0.0.{len(self._started) + 2}"
+        temp_dir = self._new_folder()
+        said = {"temp_dir": temp_dir, "num_cpus": 1, "object_store_bytes": OBJECT_STORE_BYTES, "host": host}
+        said |= {"join": self.address or None, **options}
+        process = self._start(
+            [*within, sys.executable, str(ROOT / "openhands_ray/head.py"), json.dumps(said)], temp_dir
+        )
+        assert process.stdout is not None
+        answer = json.loads(process.stdout.readline())
+        assert "error" not in answer, answer
+        self.address = self.address or answer["address"]
+        return host
+
+    def add_by_ray_start(self, host: str, within: Sequence[str]) -> None:
+        """Start one more node as people do; it has joined when this returns."""
+        ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", f"--address={self.address}"]
+        options = [f"--node-ip-address={host}", "--num-cpus=1", f"--object-store-memory={OBJECT_STORE_BYTES}"]
+        process = self._start([*within, *ray, *options], self._new_folder())
+        assert process.stdout is not None
+        while "Ray runtime started" not in (line := process.stdout.readline()):
+            assert line, "ray start has ended"
+
+    def _new_folder(self) -> str:
+        folder = self.folder / str(len(self._started) + 2)
+        folder.mkdir()
+        return str(folder)
+
+    def _start(self, argv: list[str], temp_dir: str) -> subprocess.Popen[str]:
+        environment = clean_environment(
+            PYTHONPATH=str(ROOT / "openhands_ray/lean"),
+            PYTHONSAFEPATH="1",
+            TMPDIR=temp_dir,
+            RAY_USAGE_STATS_ENABLED="0",
+        )
+        environment.pop("OPENAI_API_KEY")
+        process = subprocess.Popen(
+            argv,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of all nodes."""
+        return [each for process in self._started if process.poll() is None for each in below(process.pid)]
+
+    def close(self) -> None:
+        """End all nodes, the last one first."""
+        processes = self.processes()
+        for process in reversed(self._started):
+            if "--block" in process.args:  # type: ignore[operator]
+                process.terminate()
+            process.communicate()
+        assert gone(processes)
+        self._folder.cleanup()
+
+
+#: A program on a cluster: does what lines of JSON tell it, and answers each with a line.
+_PROGRAM = """
+import hashlib, json, sys, threading, zipfile
+from openhands_ray import inventory
+from openhands_ray.cluster import connected
+from openhands_ray.config import Settings
+from openhands_ray.errors import OpenHandsRayError
+from openhands_ray.session import Session
+ADDRESS = sys.argv[1]
+SPEC = {"workspace": "/workspace", "isolation": None, "volumes": [], "environment": {}, "no_change_timeout_s": 10,
+        "kernel": False}
+sessions = {}
+
+def say(**answer):
+    print(json.dumps(answer), flush=True)
+
+def settings(**given):
+    return Settings(**{"address": ADDRESS, "warm_sessions": 0, **given})
+
+def create(sid, keep=False, **given):
+    told = lambda text: say(told=text, sid=sid)
+    try:
+        sessions[sid] = Session.create(sid, SPEC, settings(**given), keep=keep, told=told)
+        say(created=sid, node=next(row.node for row in inventory.sessions() if row.sid == sid))
+    except OpenHandsRayError as error:
+        say(failed=type(error).__name__, text=str(error), sid=sid)
+
+def begin(sid, **given):
+    threading.Thread(target=create, args=(sid,), kwargs=given).start()
+
+def attach(sid):
+    sessions[sid] = Session.attach(sid, settings())
+    say(attached=sid)
+
+def run(sid, command):
+    say(content=sessions[sid].act({"action": "run", "args": {"command": command}, "timeout": 20}, 30)["content"])
+
+def request(sid, operation, **args):
+    say(result=sessions[sid].request(operation, 30, **args))
+
+def upload(sid, path, to):
+    from openhands_ray.client import copies
+    copies.upload(sessions[sid], path, to, False)
+    say(uploaded=sid)
+
+def download(sid, path):
+    from openhands_ray.client import copies
+    archive = copies.download(sessions[sid], path)
+    with zipfile.ZipFile(archive) as files:
+        say(digests={name: hashlib.sha256(files.read(name)).hexdigest() for name in files.namelist()})
+    archive.unlink()
+
+def close(sid):
+    sessions.pop(sid).close()
+    say(closed=sid)
+
+def rows():
+    connected(settings())
+    say(rows=[vars(row) for row in inventory.sessions()])
+
+for line in sys.stdin:
+    command = json.loads(line)
+    globals()[command.pop("do")](**command)
+"""
+
+
+class Driver:
+    """A program of its own on a cluster; its sessions end with it."""
+
+    def __init__(self, address: str, within: Sequence[str] = ()) -> None:
+        self.process = subprocess.Popen(
+            [*within, sys.executable, "-c", _PROGRAM, address],
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+        )
+
+    def tell(self, do: str, **args: Any) -> None:
+        """Have something done, without waiting for it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"do": do, **args}) + "\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        """Wait for the next line of it."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the program has ended"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def ask(self, do: str, **args: Any) -> dict[str, Any]:
+        """Have something done, and wait for its answer."""
+        self.tell(do, **args)
+        return self.hear()
+
+    def create(self, sid: str, **settings: Any) -> str:
+        """Start a session; return the address of its node."""
+        answer = self.ask("create", sid=sid, **settings)
+        assert answer.get("created") == sid, answer
+        return str(answer["node"])
+
+    def end(self) -> None:
+        """Let it end, and its sessions with it."""
+        try:
+            self.process.communicate(timeout=30)
+        finally:
+            self.process.kill()
+        assert self.process.returncode == 0
