@@ -1,4 +1,4 @@
-"""The ``openhands-ray`` command. It imports neither OpenHands nor Ray."""
+"""The ``openhands-ray`` command. It imports no OpenHands, and Ray only to ask a cluster."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from openhands_ray.commands import cluster, sessions
+from openhands_ray.errors import OpenHandsRayError
+
+#: Exit status after Ctrl-C, as shells count it.
+INTERRUPTED = 130
 
 _CHECK_EXAMPLES = """\
 examples:
@@ -91,13 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        from openhands_ray.history import errors
-
         return int(options.run(options))
     except ImportError as error:
-        print(f"error: {error}. Install what reads the history: pip install 'openhands-ray[history]'", file=sys.stderr)
-    except errors.HistoryError as error:
+        print(f"error: {error}. Install what commands need: pip install 'openhands-ray[history]'", file=sys.stderr)
+    except OpenHandsRayError as error:
         print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     return int(options.error_status)
 
 
@@ -126,8 +133,12 @@ def _find(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="openhands-ray", description="The history of the speed of the Ray runtime.")
+    parser = argparse.ArgumentParser(
+        prog="openhands-ray", description="The sessions of the Ray runtime, and the history of its speed."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
+    cluster.add_parser(commands)
+    sessions.add_parser(commands)
     _add_check(commands)
     _add_report(commands)
     _add_alerts(commands)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from openhands_ray import registry
+from openhands_ray.placement import Node, nodes
 
 #: Seconds that sessions have to answer, all of them together.
 ANSWER_TIMEOUT_S = 3.0
@@ -41,11 +43,25 @@ class SessionRow:
     kept: bool = False
 
 
+@dataclass(frozen=True)
+class NodeRow:
+    """A node and the number of its sessions."""
+
+    node: Node
+    sessions: int
+
+
 def sessions() -> list[SessionRow]:
     """Return the sessions of the cluster that this process is connected to, the oldest first."""
     actors = sorted(_actors(), key=lambda actor: str(actor["Name"]))
     ids, statuses = registry.ids(), _statuses([actor["Name"] for actor in actors if actor["State"] == "ALIVE"])
     return [_row(actor, ids.get(actor["Name"]), statuses.get(actor["Name"])) for actor in actors]
+
+
+def node_rows(found: list[SessionRow]) -> list[NodeRow]:
+    """Return the nodes of the cluster, with how many of these sessions each has."""
+    counts = Counter(row.node for row in found)
+    return [NodeRow(node, counts[node.address]) for node in nodes()]
 
 
 def _actors() -> list[dict[str, Any]]:

@@ -1,0 +1,43 @@
+"""The cluster that a command is about."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from openhands_ray.config import Settings
+from openhands_ray.errors import ClusterError
+from openhands_ray.lasting import Lasting
+
+
+def add_address(parser: Any) -> None:
+    """Add the option that names the cluster."""
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the cluster (default: OPENHANDS_RAY_ADDRESS, RAY_ADDRESS, or the one that `cluster start` started)",
+    )
+
+
+def connect(options: argparse.Namespace) -> str:
+    """Connect this process to the cluster, and return its address.
+
+    Raises:
+        ClusterError: there is none, or it cannot be reached.
+    """
+    address = options.address or Settings.from_environment().address or _lasting_address()
+    from openhands_ray.cluster import connected
+
+    connected(Settings(address=address))
+    return str(address)
+
+
+def _lasting_address() -> str:
+    lasting = Lasting.find()
+    if lasting is None:
+        raise ClusterError(
+            "There is no cluster to ask. Start one by `openhands-ray cluster start`, or name one by --address or "
+            "RAY_ADDRESS. The private cluster of a program is its own: to look into it, let the program attach to "
+            "one that was started so."
+        )
+    return lasting.address
