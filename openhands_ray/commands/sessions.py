@@ -21,6 +21,8 @@ examples:
   openhands-ray sessions --json | jq '.[] | select(.state == "idle" and .idle_s > 3600) | .sid'
       those that have done nothing for an hour; sizes are in bytes, times in seconds
   openhands-ray sessions --json --watch    one line each time
+  openhands-ray sessions --prometheus > /var/lib/node_exporter/openhands_ray.prom
+      metrics, for node_exporter's textfile collector; deploy/ has a dashboard of Grafana and alerts for them
 
 states: pending (waits for a place, or starts), warm (started ahead of need, not used yet), idle, running, paused,
 silent (it did not answer within three seconds). Memory is what would be free without the session (USS).
@@ -42,14 +44,16 @@ def add_parser(commands: Any) -> None:
     add_address(sessions)
     sessions.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     sessions.add_argument("--every", type=_seconds, default=2.0, metavar="S", help="of --watch (default: 2 seconds)")
-    sessions.add_argument("--json", action="store_true", help="for machines")
+    form = sessions.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for machines")
+    form.add_argument("--prometheus", action="store_true", help="and nodes, in Prometheus' text format")
     sessions.set_defaults(run=_run, error_status=1)
 
 
 def _run(options: argparse.Namespace) -> int:
     address = connect(options)
     try:
-        (_lines if options.json else _tables)(options, address)
+        (_lines if options.json or options.prometheus else _tables)(options, address)
     except KeyboardInterrupt:
         if not options.watch:
             raise
@@ -65,8 +69,15 @@ def _look(address: str) -> list[SessionRow]:
 
 
 def _lines(options: argparse.Namespace, address: str) -> None:
+    from openhands_ray.commands.prometheus import exposition
+    from openhands_ray.inventory import node_rows
+
     while True:
-        print(json.dumps([asdict(row) for row in _look(address)]), flush=True)
+        found = _look(address)
+        if options.prometheus:
+            print(exposition(found, node_rows(found)), flush=True)
+        else:
+            print(json.dumps([asdict(row) for row in found]), flush=True)
         if not options.watch:
             return
         time.sleep(options.every)

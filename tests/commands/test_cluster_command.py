@@ -71,6 +71,9 @@ def test_a_cluster_from_start_to_stop(commands: Commands) -> None:
     assert table[0].split() == ["id", "node", "age", "state", "memory", "last", "action", "pool"]
     assert table[1].split()[0] == "mine"
     assert table[-1] == "1 session (1 idle)"
+    metrics = commands.run("sessions", "--prometheus")
+    assert 'openhands_ray_sessions{state="idle"} 1\n' in metrics
+    assert 'openhands_ray_session_actions_total{sid="mine",node="127.0.0.2"} 1\n' in metrics
 
     status = json.loads(commands.run("cluster", "status", "--json"))
     assert status["sessions"] == {"idle": 1}
