@@ -14,6 +14,7 @@ PREFIX = "OPENHANDS_RAY_"
 
 Isolation = Literal["sandbox", "process"]
 Placement = Literal["spread", "pack"]
+Network = Literal["host", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,16 @@ class Settings:
         object_store_bytes: Size of a private cluster's object store; used only as far as files are copied.
         start_timeout_s: Seconds that a cluster or a session may take to start.
         no_change_timeout_s: Seconds without output after which a command that does not block is handed back.
+        network: ``host``, that of the node; or ``none``: a session has a loopback of its own and no way out.
+        memory_limit_bytes: Memory of all processes of a session. For this and what follows: None is what protects the
+            node, where it can have that for nothing; 0 is no limit; a limit that nothing on the node holds is an error.
+        process_limit: Processes and threads of a session.
+        cpu_limit: CPUs' worth of time that a session gets.
+        open_files_limit: Open files of one process.
+        file_limit_bytes: Size of one file.
+        disk_limit_bytes: Size of the workspace, of home and of ``/tmp``, each, which are in memory then.
+        cgroup: The control group (version 2) of the nodes below which those of sessions are made. None: that of the
+            session's actor.
     """
 
     address: str | None = None
@@ -52,6 +63,14 @@ class Settings:
     object_store_bytes: int = 256 * 1024 * 1024
     start_timeout_s: float = 120.0
     no_change_timeout_s: float = 10.0
+    network: Network = "host"
+    memory_limit_bytes: int | None = None
+    process_limit: int | None = None
+    cpu_limit: float | None = None
+    open_files_limit: int | None = None
+    file_limit_bytes: int | None = None
+    disk_limit_bytes: int | None = None
+    cgroup: str | None = None
 
     def __post_init__(self) -> None:
         if self.isolation is not None and self.isolation not in get_args(Isolation):
@@ -60,6 +79,7 @@ class Settings:
             if not getattr(self, name) >= 0:  # nan is not, either
                 raise SettingsError(f"{name} cannot be negative, but is {getattr(self, name)!r}.")
         self._check_placement()
+        self._check_walls()
         if self.warm_sessions is not None and self.warm_sessions < 0:
             raise SettingsError(f"warm_sessions cannot be negative, but is {self.warm_sessions!r}.")
         if self.cluster_cpus is not None and self.cluster_cpus < 1:
@@ -80,6 +100,28 @@ class Settings:
                 "placement = 'pack' fills a node with what sessions ask for, and they ask for nothing: set "
                 "session_cpus, session_memory_bytes or session_resources."
             )
+
+    def _check_walls(self) -> None:
+        if self.network not in get_args(Network):
+            raise SettingsError(f"network is one of {', '.join(get_args(Network))}, not {self.network!r}.")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value != 0 and not value >= least:
+                raise SettingsError(
+                    f"{name} is 0 (no limit) or at least {least}, which a session needs, not {value!r}."
+                )
+
+    @property
+    def limits(self) -> dict[str, int | float | None]:
+        """The limits of a session, as its actor takes them."""
+        return {
+            "memory_bytes": self.memory_limit_bytes,
+            "processes": self.process_limit,
+            "cpus": self.cpu_limit,
+            "open_files": self.open_files_limit,
+            "file_bytes": self.file_limit_bytes,
+            "disk_bytes": self.disk_limit_bytes,
+        }
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -107,6 +149,16 @@ class Settings:
             values[name] = _convert(variable, text, types[name])
         return cls(**values)
 
+
+#: Below these a session could not even start.
+_LEAST = {
+    "memory_limit_bytes": 128 * 1024 * 1024,
+    "process_limit": 32,
+    "cpu_limit": 0.01,
+    "open_files_limit": 64,
+    "file_limit_bytes": 1024 * 1024,
+    "disk_limit_bytes": 1024 * 1024,
+}
 
 # Set by this package itself, and not settings.
 _OTHER_VARIABLES = {f"{PREFIX}KEY"}

@@ -31,6 +31,14 @@ def test_each_setting_has_a_variable() -> None:
         "OBJECT_STORE_BYTES": "100000000",
         "START_TIMEOUT_S": "7",
         "NO_CHANGE_TIMEOUT_S": "1.5",
+        "NETWORK": "none",
+        "MEMORY_LIMIT_BYTES": "1073741824",
+        "PROCESS_LIMIT": "500",
+        "CPU_LIMIT": "1.5",
+        "OPEN_FILES_LIMIT": "1024",
+        "FILE_LIMIT_BYTES": "0",
+        "DISK_LIMIT_BYTES": "2097152",
+        "CGROUP": "/sys/fs/cgroup/sessions.slice",
     }
     assert {name.lower() for name in values} == {field.name for field in dataclasses.fields(Settings)}
     settings = Settings.from_environment({f"OPENHANDS_RAY_{name}": value for name, value in values.items()})
@@ -49,7 +57,23 @@ def test_each_setting_has_a_variable() -> None:
         object_store_bytes=100_000_000,
         start_timeout_s=7.0,
         no_change_timeout_s=1.5,
+        network="none",
+        memory_limit_bytes=2**30,
+        process_limit=500,
+        cpu_limit=1.5,
+        open_files_limit=1024,
+        file_limit_bytes=0,
+        disk_limit_bytes=2 * 2**20,
+        cgroup="/sys/fs/cgroup/sessions.slice",
     )
+    assert settings.limits == {
+        "memory_bytes": 2**30,
+        "processes": 500,
+        "cpus": 1.5,
+        "open_files": 1024,
+        "file_bytes": 0,
+        "disk_bytes": 2 * 2**20,
+    }
 
 
 def test_the_variables_of_ray_and_openhands_count_and_ours_win() -> None:
@@ -77,6 +101,10 @@ def test_the_variables_of_ray_and_openhands_count_and_ours_win() -> None:
         ("OPENHANDS_RAY_PLACEMENT", "tight", "placement is one of spread, pack, not 'tight'"),
         ("OPENHANDS_RAY_PLACEMENT", "pack", "they ask for nothing"),
         ("OPENHANDS_RAY_START_TIMEOUT_S", "nan", "start_timeout_s"),
+        ("OPENHANDS_RAY_NETWORK", "off", "network is one of host, none, not 'off'"),
+        ("OPENHANDS_RAY_MEMORY_LIMIT_BYTES", "512", "memory_limit_bytes is 0 .no limit. or at least"),
+        ("OPENHANDS_RAY_PROCESS_LIMIT", "-1", "process_limit"),
+        ("OPENHANDS_RAY_CPU_LIMIT", "nan", "cpu_limit"),
     ],
 )
 def test_what_is_refused(variable: str, value: str, shown: str) -> None:

@@ -160,6 +160,9 @@ class RayRuntime(Runtime):  # type: ignore[misc]
         spec = {
             "workspace": self.config.workspace_mount_path_in_sandbox,
             "isolation": settings.isolation,
+            "network": settings.network,
+            "limits": settings.limits,
+            "cgroup": settings.cgroup,
             "volumes": volumes(self.config),
             "environment": {},
             "no_change_timeout_s": settings.no_change_timeout_s,
@@ -189,11 +192,24 @@ class RayRuntime(Runtime):  # type: ignore[misc]
                 "This session is a plain process: it can read what the user that runs it can, and see other sessions. "
                 f"The reason: {info['sandbox_problem']}.",
             )
+        if info["limits_missing"]:
+            variables = {"memory_bytes": "OPENHANDS_RAY_MEMORY_LIMIT_BYTES", "processes": "OPENHANDS_RAY_PROCESS_LIMIT"}
+            self.log(
+                "warning",
+                "Nothing keeps this session from using all that its node has: "
+                f"{' and '.join(info['limits_missing'])} are not limited. The reason: {info['limits_problem']}. "
+                f"What {' and '.join(variables[each] for each in info['limits_missing'])} ask for is watched.",
+            )
 
     @property
     def isolation(self) -> str:
         """The walls that this session has: ``sandbox`` or ``process``."""
         return str(self._live().info["isolation"])
+
+    @property
+    def limits(self) -> dict[str, dict[str, float | str]]:
+        """The limits of this session by name: the ``value`` of each, and by what it is ``held``."""
+        return dict(self._live().info["limits"])
 
     def _live(self) -> Session:
         if self._session is None:

@@ -20,9 +20,10 @@ from typing import Any
 import openhands_ray
 from openhands_ray import wire
 from openhands_ray.errors import SessionLostError, SessionStartError
-from openhands_ray.worker import vscode
+from openhands_ray.worker import cgroup, observations, vscode
 from openhands_ray.worker.activity import Activity
 from openhands_ray.worker.heap import keep_freed_memory
+from openhands_ray.worker.limits import Limits, hold
 from openhands_ray.worker.mailbox import Mailbox
 from openhands_ray.worker.ports import application_ports
 from openhands_ray.worker.sandbox import (
@@ -51,22 +52,40 @@ class SessionActor:
             spec: ``sid``, ``workspace``, ``isolation`` (``"sandbox"``, ``"process"`` or None for the strongest that
                 works), ``volumes`` (dicts of a ``Volume``'s fields), ``environment`` (of the session,
                 beside its own), ``no_change_timeout_s``, ``kernel`` and ``skills`` (the plugins of these names),
-                ``vscode`` (whether there is to be its server, where the node has one), ``ahead`` (whether it is
-                started ahead of need), ``idle_limit_s`` (seconds without an action after which it ends, 0 for never).
+                ``vscode`` (whether there is to be its server, where the node has one), ``limits`` (a dict of the
+                fields of ``Limits``), ``network`` (``"host"`` or ``"none"``), ``cgroup`` (the control group below which
+                those of sessions are made, or None), ``ahead`` (whether it is started ahead of need) and
+                ``idle_limit_s`` (seconds without an action after which it ends, 0 for never).
 
         Raises:
-            SessionStartError: the sandbox or the shell could not be started; nothing is left of it.
+            SessionStartError: the sandbox or the shell could not be started, or nothing on this node holds a limit
+                that is asked for; nothing is left of it.
         """
         keep_freed_memory()
         isolation = _isolation(spec["isolation"])
+        network = spec.get("network", "host") == "host"
+        if isolation == "process" and not network:
+            raise SessionStartError(
+                spec["sid"], "a session without network needs a sandbox, and this one is a plain process"
+            )
+        places, self._cgroup_problem = cgroup.places(spec.get("cgroup"))
+        self._limits = Limits(**spec.get("limits", {}))
+        try:
+            self._held = hold(
+                self._limits, sandboxed=isolation == "sandbox", controllers=places, problem=self._cgroup_problem
+            )
+        except OSError as error:
+            raise SessionStartError(spec["sid"], str(error)) from None
         root = Path(tempfile.gettempdir(), f"openhands-ray-{os.getuid()}", "sessions", secrets.token_hex(8))
-        self._vscode = vscode.SERVER if spec.get("vscode") and os.access(vscode.SERVER, os.X_OK) else None
-        self._ports = application_ports()
+        wants_vscode = spec.get("vscode") and network
+        self._vscode = vscode.SERVER if wants_vscode and os.access(vscode.SERVER, os.X_OK) else None
+        self._ports = application_ports() if network else []
         volumes = [Volume(**each) for each in spec["volumes"]]
         if self._vscode is not None and isolation == "sandbox":
             folder = str(Path(self._vscode).parents[1])
             volumes.append(Volume(folder, folder, writable=False))
-        self._sandbox = Sandbox(root, spec["workspace"], isolation, volumes)
+        self._sandbox = Sandbox(root, spec["workspace"], isolation, volumes, network, self._held.disk_bytes)
+        self._group: cgroup.ControlGroup | None = None
         self._action_lock, self._control_lock = threading.Lock(), threading.Lock()
         self._activity = Activity()
         self._ahead = bool(spec.get("ahead"))
@@ -74,6 +93,8 @@ class SessionActor:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the session)
         try:
             self._sandbox.create()
+            if self._held.group:
+                self._group = cgroup.ControlGroup(self._held.group, places)
             self._start(spec)
         except (OSError, EOFError) as error:
             reason = self._last_words() or str(error)
@@ -92,8 +113,9 @@ class SessionActor:
         ending, lifeline = os.pipe()
         fds = (theirs.fileno(), their_controls.fileno(), their_letters.fileno(), lifeline)
         environment = {**self._sandbox.environment(), **spec["environment"]}
+        argv = self._sandbox.wrap(executor_argv(fds, CODE), CODE)
         self._process = subprocess.Popen(
-            self._sandbox.wrap(executor_argv(fds, CODE), CODE),
+            argv if self._group is None else self._group.enter(argv),
             env=executor_environment(environment),
             cwd="/",
             pass_fds=fds,
@@ -101,7 +123,7 @@ class SessionActor:
             stderr=self._errors,
             start_new_session=True,
         )
-        self._sandbox.remove_at_the_end_of(ending)
+        self._sandbox.remove_at_the_end_of(ending, [] if self._group is None else self._group.folders)
         for fd in (ending, lifeline):
             os.close(fd)
         for channel in (theirs, their_controls, their_letters):
@@ -114,6 +136,9 @@ class SessionActor:
             "kernel": spec["kernel"],
             "skills": spec.get("skills", False),
             "vscode": self._vscode,
+            "confined": self._sandbox.isolation == "sandbox",
+            "rlimits": self._held.rlimits,
+            "watched": self._held.watched,
         }
         wire.send_frame(self._actions, wire.pack(start))
         answer = wire.unpack(wire.receive_frame(self._actions))
@@ -132,8 +157,32 @@ class SessionActor:
         Raises:
             SessionLostError: the executor has ended; the action may have run.
         """
-        with self._activity.of(str(wire.peek(request, "action"))):
-            return self._relay(self._actions, self._action_lock, request)
+        try:
+            with self._activity.of(str(wire.peek(request, "action"))):
+                answer = self._relay(self._actions, self._action_lock, request)
+        except SessionLostError as error:
+            raise SessionLostError(" ".join([str(error), *self._news()])) from None
+        news = self._news()
+        return observations.with_notes(answer, news) if news else answer
+
+    def _news(self) -> list[str]:
+        """Return what the kernel did since the last action because of a limit, in words."""
+        if self._group is None:
+            return []
+        news = self._group.news()
+        notes = [self._limits.exceeded(limit, self._held.group[limit]) for limit in news]
+        with contextlib.suppress(SessionLostError):
+            if "processes" in news and self._is_full():  # nothing could run any more, not even what would end them
+                self.control(wire.pack({"operation": "end_processes"}))
+                notes.append("They were still there after the action, so all processes of the session were ended.")
+        return notes
+
+    def _is_full(self) -> bool:
+        """Return whether it has all the processes that it may have, the dead that nobody waits for not counted."""
+        if self._group is None or not self._group.full:
+            return False
+        self.control(wire.pack({"operation": "bury"}))
+        return self._group.full
 
     def control(self, request: bytes) -> bytes:
         """Relay a request that does not wait behind the running action.
@@ -180,6 +229,10 @@ class SessionActor:
             "alive": self._process is not None and self._process.poll() is None,
             "isolation": self._sandbox.isolation,
             "sandbox_problem": sandbox_problem(),
+            "network": "host" if self._sandbox.network else "none",
+            "limits": self._held.description(),
+            "limits_missing": list(self._held.missing),
+            "limits_problem": self._cgroup_problem,
             "version": openhands_ray.__version__,
             "code": str(CODE),
         }
@@ -214,6 +267,8 @@ class SessionActor:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        if self._group is not None:
+            self._group.remove()
         self._sandbox.remove()
 
 

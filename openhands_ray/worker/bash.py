@@ -99,6 +99,10 @@ class BashSession:
         self._prompt = prompt
         self._state = _State.IDLE
 
+    @property
+    def pid(self) -> int:
+        return self._terminal.process.pid
+
     def close(self) -> None:
         """End the shell and what runs in it. Idempotent."""
         self._terminal.close()
@@ -112,12 +116,18 @@ class BashSession:
 
         Returns:
             A ``run`` observation, or an ``error`` one when it holds more than one command.
+
+        Raises:
+            ShellError: the shell had ended, and no other can be started now.
         """
         command = str(args["command"]).strip()
         is_input, hidden = bool(args.get("is_input")), bool(args.get("hidden"))
         script = parse(command)
+        if self._terminal.closed:  # the last time, no new one could be started
+            self._start()
+        else:
+            self._terminal.attend()
         terminal = self._terminal
-        terminal.attend()
         try:
             if self._state is _State.RUNNING:
                 terminal.read(0)

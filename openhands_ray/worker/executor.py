@@ -7,7 +7,7 @@ the first closes, the session ends.
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import logging
 import os
 import signal
@@ -18,8 +18,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import psutil
-
 from openhands_ray import wire
 from openhands_ray.worker import interpreter, observations
 from openhands_ray.worker.bash import BashSession, ShellError
@@ -28,13 +26,17 @@ from openhands_ray.worker.files import Files
 from openhands_ray.worker.freezer import Freezer
 from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.ipython import IPython
+from openhands_ray.worker.landlock import enter_scope
+from openhands_ray.worker.limits import Limits, confine
 from openhands_ray.worker.mcp_servers import Servers
 from openhands_ray.worker.observations import Observation
+from openhands_ray.worker.orphans import Gravedigger, adopt
 from openhands_ray.worker.paths import Paths
 from openhands_ray.worker.stream import OutputStream
 from openhands_ray.worker.transfer import Transfers
 from openhands_ray.worker.viewer import FileViewer
 from openhands_ray.worker.vscode import VSCode
+from openhands_ray.worker.watcher import Watcher, end_all
 
 #: Seconds that the shell, the kernel and the browser have to end before the whole session is.
 CLOSE_TIMEOUT_S = 2
@@ -51,17 +53,24 @@ class Executor:
         Args:
             start: ``workspace`` (its name), ``folder`` (where it is), ``environment``, ``downloads``,
                 ``no_change_timeout_s``, ``kernel`` (whether cells can be run; it starts in the background), ``skills``
-                (whether with OpenHands' AgentSkills) and ``vscode`` (the server to start, or None).
+                (whether with OpenHands' AgentSkills), ``vscode`` (the server to start, or None), ``confined`` (whether
+                the session has a process namespace of its own), ``rlimits`` and ``watched`` (limits by name).
             letters: where what the session sends by itself goes.
 
         Raises:
             ShellError: the shell could not be started.
         """
         self._environment: dict[str, str] = start["environment"]
+        self._confined: bool = start.get("confined", False)
+        self._limits: dict[str, int] = start.get("watched", {})
+        confine(start.get("rlimits", {}))
+        self._watcher = Watcher(self._limits, confined=self._confined)
         self._paths = Paths(start["workspace"], start["folder"])
         self._no_change_timeout_s = float(start["no_change_timeout_s"])
         self._stream = OutputStream()
         self._shell = self._new_shell(self._paths.folder)
+        self._gravedigger = Gravedigger(lambda: self._shell.pid)
+        self._gravedigger.start()
         self._editor = Editor(self._paths)
         self._files = Files(self._paths, self._editor)
         interpreter.create(self._environment["HOME"])
@@ -94,7 +103,9 @@ class Executor:
         """Run one action and return what is sent back: its observation, or that the session is paused."""
         if self._freezer.paused:
             return {"paused": True}
-        return {"observation": self.act(action)}
+        observation = self.act(action)
+        notes = [Limits.exceeded(limit, self._limits[limit]) for limit in self._watcher.news()]
+        return {"observation": observations.noted(observation, notes)}
 
     def act(self, action: wire.Message) -> Observation:
         """Run one action: the dict of OpenHands' ``event_to_dict``."""
@@ -166,6 +177,8 @@ class Executor:
             **self._servers.operations(),
             "add_environment": self._add_environment,
             "vscode": lambda: None if self._vscode is None else self._vscode.address(),
+            "bury": self._gravedigger.bury,
+            "end_processes": self._end_processes,
             "pause": self._freezer.pause,
             "resume": self._freezer.resume,
         }
@@ -179,11 +192,15 @@ class Executor:
         if self._ipython is not None:
             self._ipython.add_environment(environment)
 
+    def _end_processes(self) -> None:
+        """End every process of the session; the next action starts its shell, or its kernel, anew."""
+        end_all(confined=self._confined)
+        self._gravedigger.bury()
+
     def close(self) -> None:
         """End every process that the session started, however it detached itself."""
         self._transfers.close()
-        for process in _descendants():
-            process.kill()
+        end_all(confined=self._confined)
 
 
 def main() -> None:
@@ -192,7 +209,9 @@ def main() -> None:
         os.set_inheritable(int(fd), False)  # the last is held, and no more: its end tells that this process has gone
     actions, controls, letters = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:4])
     _default_signals()
-    _adopt_orphans()
+    adopt()
+    _leave_the_error_stream()
+    enter_scope()
     keep_freed_memory()
     try:
         executor = Executor(wire.unpack(wire.receive_frame(actions)), letters)
@@ -214,6 +233,12 @@ def _default_signals() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)  # a handler, and not SIG_IGN, goes at exec
 
 
+def _leave_the_error_stream() -> None:
+    """Let go of the file that says why an executor does not start: a session could fill the node's disk with it."""
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+
+
 def _serve_controls(executor: Executor, channel: socket.socket) -> None:
     """Answer what does not wait behind an action; when the actor has gone, end the session, whatever it is doing."""
 
@@ -224,7 +249,8 @@ def _serve_controls(executor: Executor, channel: socket.socket) -> None:
             return {"error": str(error), "type": type(error).__name__}
 
     _serve(channel, answer)
-    threading.Timer(CLOSE_TIMEOUT_S, os._exit, args=(1,)).start()
+    with contextlib.suppress(RuntimeError):  # the session is at its limit of processes, and threads count
+        threading.Timer(CLOSE_TIMEOUT_S, os._exit, args=(1,)).start()
     executor.close()
     os._exit(0)
 
@@ -236,14 +262,3 @@ def _serve(channel: socket.socket, answer: Callable[[wire.Message], wire.Message
             wire.send_frame(channel, wire.pack(answer(wire.unpack(wire.receive_frame(channel)))))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of what the session leaves behind, so that none of it can outlive the session."""
-    pr_set_child_subreaper = 36  # linux/prctl.h
-    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
-
-
-def _descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openhands_ray.worker.limits import go_first
 from openhands_ray.worker.output import KINDS, UNCOUNTED, Output, RateLimit
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Kernel:
             raise KernelError("There is no Python kernel (ipykernel) on this node.")
         kernel_spec.argv[0] = python
         try:
-            self._manager.start_kernel(env=dict(env), cwd=cwd)
+            self._manager.start_kernel(env=dict(env), cwd=cwd, preexec_fn=go_first)
         except OSError as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise KernelError(f"The kernel could not be started: {error}") from error

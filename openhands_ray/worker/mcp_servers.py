@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from openhands_ray import wire
+from openhands_ray.worker.limits import go_first
 
 #: Seconds that a server has to end after its input closed, and again after SIGTERM. From OpenHands' MCP library.
 END_TIMEOUT_S = 2
@@ -58,6 +59,7 @@ class Servers:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=go_first,  # noqa: PLW1509 (a few system calls: takes no lock)
         )
         self._running[server] = _Server(process, lambda said: self._tell({"reader": reader, "server": server, **said}))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from openhands_ray import wire
 
 Observation = dict[str, Any]
 
@@ -45,3 +48,18 @@ def edit(content: str, path: str, old_str: str | None, new_str: str | None, diff
         "diff": diff,
     }
     return {"observation": "edit", "content": content, "extras": extras}
+
+
+def noted(observation: Observation, notes: Sequence[str]) -> Observation:
+    """Return the observation with ``notes`` below what it says, which are this runtime's own."""
+    lines = [str(observation.get("content", "")), *(f"[{note}]" for note in notes)]
+    return {**observation, "content": "\n".join(filter(None, lines))} if notes else observation
+
+
+def with_notes(answer: bytes, notes: Sequence[str]) -> bytes:
+    """Return a packed answer whose observation has ``notes``; one that is none stays as it is."""
+    try:
+        message = wire.unpack(answer)
+        return wire.pack({**message, "observation": noted(message["observation"], notes)})
+    except (ValueError, KeyError, TypeError):  # a sandbox may send what it likes
+        return answer

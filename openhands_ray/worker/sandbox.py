@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from openhands_ray.worker import interpreter
+from openhands_ray.worker import cgroup, interpreter
 from openhands_ray.worker.volumes import Volume, link, prepared
 
 Isolation = Literal["sandbox", "process"]
@@ -41,6 +41,8 @@ class Sandbox:
     workspace: str
     isolation: Isolation
     volumes: Sequence[Volume] = ()
+    network: bool = True  # the node's; a sandbox without it has a loopback of its own
+    disk_bytes: int = 0  # what fits into each of its folders, which are in memory then; 0: what the node's disk holds
     _mounted: list[Volume] = field(default_factory=list)
 
     def create(self) -> None:
@@ -61,14 +63,16 @@ class Sandbox:
         """Remove the folders and all that is in them. Idempotent."""
         subprocess.run(["/bin/sh", "-c", _REMOVE, str(self.root)], check=False, capture_output=True)
 
-    def remove_at_the_end_of(self, lifeline: int) -> None:
+    def remove_at_the_end_of(self, lifeline: int, groups: Sequence[Path] = ()) -> None:
         """Have the folders removed when the last holder of the other end of the pipe ``lifeline`` has gone.
+
+        What is in the control groups ``groups`` then is ended first, and they are removed too.
 
         The shell that waits for it is nobody's child here: Ray kills the children of a worker with it.
         """
-        waiting = f"trap '' HUP INT TERM; read -r line; {_REMOVE}"
+        waiting = f"trap '' HUP INT TERM; read -r line; {cgroup.REMOVE}; {_REMOVE}"
         subprocess.run(
-            ["setsid", "--fork", "/bin/sh", "-c", waiting, str(self.root)],
+            ["setsid", "--fork", "/bin/sh", "-c", waiting, str(self.root), *map(str, groups)],
             stdin=lifeline,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -110,12 +114,14 @@ class Sandbox:
 
     def _options(self, code: Path) -> Iterator[str]:
         yield from ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try")
-        yield from ("--cap-drop", "ALL", "--die-with-parent")
+        if not self.network:
+            yield "--unshare-net"
+        # The executor is the first process of its namespace: the only one that `kill -9 -1` spares.
+        yield from ("--cap-drop", "ALL", "--die-with-parent", "--as-pid-1")
         yield from _system_mounts()
-        yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--dir", "/var")
-        yield from ("--bind", str(self.root / "tmp"), "/tmp", "--symlink", "/tmp", "/var/tmp")
-        yield from ("--bind", str(self.root / "home"), self.home)
-        yield from ("--bind", str(self.root / "workspace"), self.workspace)
+        yield from ("--proc", "/proc", "--dev", "/dev", *self._in_memory("/run"), "--dir", "/var")
+        yield from (*self._own("tmp", "/tmp"), "--symlink", "/tmp", "/var/tmp")
+        yield from (*self._own("home", self.home), *self._own("workspace", self.workspace))
         resolver = Path("/etc/resolv.conf")
         if resolver.is_symlink():
             yield from ("--ro-bind-try", str(resolver.resolve()), str(resolver.resolve()))
@@ -123,7 +129,19 @@ class Sandbox:
             yield from ("--ro-bind", folder, folder)
         for volume in self._mounted:
             yield from ("--bind" if volume.writable else "--ro-bind", volume.source, volume.target)
+        if self.disk_bytes:
+            yield from (*self._in_memory("/dev/shm"), "--remount-ro", "/dev", "--remount-ro", "/")
         yield from ("--chdir", self.workspace)
+
+    def _own(self, name: str, target: str) -> Sequence[str]:
+        """Return how the session's own folder ``name`` gets to where the session sees it."""
+        if not self.disk_bytes:
+            return "--bind", str(self.root / name), target
+        return "--perms", f"{(self.root / name).stat().st_mode & 0o7777:o}", *self._in_memory(target)
+
+    def _in_memory(self, target: str) -> Sequence[str]:
+        size = ("--size", str(self.disk_bytes)) if self.disk_bytes else ()
+        return *size, "--tmpfs", target
 
 
 def _system_mounts() -> Iterator[str]:

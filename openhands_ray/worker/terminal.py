@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from openhands_ray.worker.limits import go_first
 from openhands_ray.worker.screen import COLUMNS, KEPT_LINES, ROWS, rows_written
 
 #: Bytes at which the buffer is cut back to the lines that are kept.
@@ -59,7 +60,7 @@ class Terminal:
                 env=dict(env),
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=_take_controlling_terminal,  # noqa: PLW1509 (one ioctl: takes no lock)
+                preexec_fn=_prepare,  # noqa: PLW1509 (a few system calls: takes no lock)
             )
         except BaseException:
             os.close(self._master)
@@ -86,7 +87,24 @@ class Terminal:
         self._drained.register(self._closing, select.EPOLLIN)
         self._drained.register(self._master, select.EPOLLIN)
         self._drainer = threading.Thread(target=self._drain, name="terminal", daemon=True)
-        self._drainer.start()
+        try:
+            self._drainer.start()
+        except RuntimeError as error:  # no more threads
+            self._abandon()
+            raise OSError(errno.EAGAIN, str(error)) from None
+
+    def _abandon(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._drained.close()
+        for fd in (self._master, self._closing, self._close):
+            os.close(fd)
+        self._master = -1
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._master < 0
 
     def attend(self) -> None:
         """Have the caller read the terminal from now on, and not the thread."""
@@ -244,8 +262,9 @@ def _as_tmux(modes: list[Any]) -> list[Any]:
     return modes
 
 
-def _take_controlling_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def _prepare() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # its controlling terminal
+    go_first()
 
 
 def _start_of_last(data: bytearray, count: int) -> int:
