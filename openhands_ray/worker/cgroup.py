@@ -8,6 +8,7 @@ and write there, but it never sees more than the inner one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import signal
@@ -111,7 +112,12 @@ class ControlGroup:
 
     def news(self) -> list[str]:
         """Return the limits at which the kernel ended a process, or refused one, since the last call."""
-        now = self._count()
+        try:
+            now = self._count()
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return []  # the group has gone with its session
         before, self._seen = self._seen, now
         return [limit for limit, count in now.items() if count > before[limit]]
 
