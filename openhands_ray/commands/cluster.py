@@ -11,7 +11,6 @@ from typing import Any
 from openhands_ray.commands.connection import add_address, connect
 from openhands_ray.commands.units import plural, size
 from openhands_ray.config import Settings
-from openhands_ray.lasting import Lasting
 
 _EXAMPLES = """\
 examples:
@@ -55,6 +54,8 @@ def add_parser(commands: Any) -> None:
 def _start(options: argparse.Namespace) -> int:
     given = {"cluster_cpus": options.cpus, "object_store_bytes": options.object_store}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    from openhands_ray.lasting import Lasting
+
     lasting = Lasting.start(settings, **({"host": options.host} if options.host else {}))
     print("A Ray cluster runs until `openhands-ray cluster stop`. Programs use it with:", file=sys.stderr)
     print(f"export RAY_ADDRESS={lasting.address}")
@@ -62,6 +63,8 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
+    from openhands_ray.lasting import Lasting
+
     lasting = Lasting.find()
     if lasting is None:
         print("There was no cluster to stop.", file=sys.stderr)
@@ -95,5 +98,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _memory_bytes(address: str) -> int | None:
     """Return the memory of Ray's own processes; None where the cluster was not started here."""
+    from openhands_ray.lasting import Lasting
+
     lasting = Lasting.find()
     return lasting.memory_bytes() if lasting is not None and lasting.address == address else None

@@ -7,7 +7,6 @@ from typing import Any
 
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
-from openhands_ray.lasting import Lasting
 
 
 def add_address(parser: Any) -> None:
@@ -33,6 +32,8 @@ def connect(options: argparse.Namespace) -> str:
 
 
 def _lasting_address() -> str:
+    from openhands_ray.lasting import Lasting
+
     lasting = Lasting.find()
     if lasting is None:
         raise ClusterError(
