@@ -13,6 +13,12 @@ import time
 #: Seconds that killed processes have to be gone.
 KILL_TIMEOUT_S = 10
 
+#: Seconds of these for what removes the folders and the control groups of sessions that have ended.
+JANITORS_TIMEOUT_S = 5
+
+#: What stands in the command of such a process (``openhands_ray/worker/sandbox.py``).
+JANITOR = b"openhands-ray-janitor"
+
 
 def main() -> None:
     """Wait for the end of standard input or for SIGTERM, then end everything."""
@@ -25,9 +31,12 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         while os.read(0, 4096):
             pass
-    deadline = time.monotonic() + KILL_TIMEOUT_S
-    while time.monotonic() < deadline and (found := descendants(os.getpid())):
+    begin = time.monotonic()
+    while time.monotonic() < begin + KILL_TIMEOUT_S and (found := descendants(os.getpid())):
+        spared = janitors(found) if time.monotonic() < begin + JANITORS_TIMEOUT_S else set()
         for pid in found:
+            if pid in spared:
+                continue
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -36,6 +45,19 @@ def main() -> None:
     import shutil
 
     shutil.rmtree(sys.argv[1], ignore_errors=True)
+
+
+def janitors(pids: list[int]) -> set[int]:
+    """Return those that clean up after a session, with what they run for that."""
+    found: set[int] = set()
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if JANITOR in file.read():
+                    found |= {pid, *descendants(pid)}
+        except OSError:
+            continue
+    return found
 
 
 def descendants(root: int) -> list[int]:

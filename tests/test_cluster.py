@@ -28,10 +28,11 @@ from support import (
 from openhands_ray.cluster import Cluster
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
+from openhands_ray.worker.cgroup import places
 
 #: A whole life without OpenHands: a session on a cluster, one action, and a line that tells where it all is.
 DRIVER = """
-import json, os, sys
+import glob, json, os, sys
 from openhands_ray import cluster
 from openhands_ray.config import Settings
 from openhands_ray.session import Session
@@ -50,6 +51,8 @@ print(json.dumps({
     "temp_dir": current._temp_dir,
     "private": current.private,
     "memory": current.memory_bytes() if current.private else None,
+    "groups": [folder for line in open(f"/proc/{session.info['executor_pid']}/cgroup") if "openhands-ray-" in line
+               for folder in glob.glob("/sys/fs/cgroup/*" + line.strip().split(":", 2)[2])],
     "pid": session.info["pid"],
     "executor": session.info["executor_pid"],
 }), flush=True)
@@ -100,6 +103,7 @@ def driver(temporary: Path) -> Iterator[Driver]:
 def assert_nothing_left(driver: Driver, temporary: Path) -> None:
     assert gone(driver.processes)
     assert mentioning(str(temporary)) == []
+    assert [group for group in driver.said["groups"] if Path(group).exists()] == []
     assert not shared_memory({process.pid for process in driver.processes})
     assert not Path(driver.said["temp_dir"] or "/no/such").exists()
     assert [each for each in temporary.rglob("*") if each.name != "sessions" and each.parent != temporary] == []
@@ -109,6 +113,7 @@ def test_a_whole_life_leaves_nothing(driver: Driver, temporary: Path) -> None:
     said = driver.said
     assert said["private"]
     assert "worked" in said["output"]
+    assert len(said["groups"]) >= len(places(None)[0]) - 1  # there is no limit of CPU time by default
     assert 20_000_000 < said["memory"] < 400_000_000
     assert SECRET in clean_environment().values()
     for environment in ("session_environment", "actor_environment"):

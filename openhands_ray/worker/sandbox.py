@@ -26,6 +26,9 @@ _HIDDEN_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 _HIDDEN_FOLDERS = ("/etc/ssh", "/etc/ssl/private", "/etc/sudoers.d")
 
 
+#: What stands in the command of the shell that waits for a session's end: the cluster's watchdog lets it do its work.
+JANITOR = "openhands-ray-janitor"
+
 # The session may have left folders that even their owner cannot list.
 _REMOVE = 'chmod -R u+rwX -- "$0" 2>/dev/null; rm -rf -- "$0"'
 
@@ -70,7 +73,7 @@ class Sandbox:
 
         The shell that waits for it is nobody's child here: Ray kills the children of a worker with it.
         """
-        waiting = f"trap '' HUP INT TERM; read -r line; {cgroup.REMOVE}; {_REMOVE}"
+        waiting = f": {JANITOR}; trap '' HUP INT TERM; read -r line; {cgroup.REMOVE}; {_REMOVE}"
         subprocess.run(
             ["setsid", "--fork", "/bin/sh", "-c", waiting, str(self.root), *map(str, groups)],
             stdin=lifeline,
