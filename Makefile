@@ -14,6 +14,7 @@ ASV_FLAGS ?=
 RUNS ?= 8
 AA ?= $(shell ls -td .asv/aa/* 2>/dev/null | head -1)
 PORT ?= 8080
+SESSIONS ?= 1 4 16 64 200
 
 # Ray, and what is measured, must not be told where to find another cluster or another package.
 unexport RAY_ADDRESS PYTHONPATH
@@ -22,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup system bench compare report aa aa-study performance preview publish test test-long lint lint-workflows format lock \
+.PHONY: help setup system bench compare report aa aa-study performance scaling preview publish test test-long lint lint-workflows format lock \
 	clean
 
 help: ## Show this
@@ -80,6 +81,11 @@ publish: setup ## Make the site of what was measured
 
 preview: setup ## Serve the site at http://127.0.0.1:8080 (PORT=)
 	@$(ASV) preview --port $(PORT)
+
+scaling: setup ## Measure many sessions on a cluster of logical nodes, write docs/scaling.md (SESSIONS=)
+	@$(BIN)/python tests/scaling.py docs/scaling.json $(SESSIONS)
+	@$(BIN)/python tests/scaling.py docs/scaling.json > docs/scaling.md
+	@echo "Written: docs/scaling.md"
 
 test: setup ## Pass the tests, every behaviour once
 	@start=$$(date +%s); $(BIN)/python -m pytest -m "not long" $(PYTEST_FLAGS); \
