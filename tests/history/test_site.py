@@ -318,7 +318,7 @@ def test_the_keyboard_reaches_the_content_first_and_then_each_page(page: sync_ap
 
     page.keyboard.press("Enter")
     page.locator("#peers-display").wait_for(state="visible")
-    assert page.evaluate("document.activeElement.getAttribute('aria-current')") == "page"
+    page.wait_for_function("document.activeElement.getAttribute('aria-current') === 'page'")
 
 
 def test_the_content_can_be_skipped_to(page: sync_api.Page) -> None:
