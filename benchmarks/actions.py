@@ -23,7 +23,7 @@ from openhands.events.action import (
 from openhands.events.action.mcp import MCPAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import SessionBenchmark, act
+from benchmarks.common import TEXT, SessionBenchmark, act, read_whole
 
 _COMPLEX_COMMAND = "for i in $(seq 1 200); do echo line $i; done | grep -E '[05]$' | sort -r | head -n 5 | wc -l"
 
@@ -105,13 +105,12 @@ class File(SessionBenchmark):
 
     def prepare(self) -> None:
         """Write the file that is read and edited."""
-        self.text = "".join(f"line {number} of the file\n" for number in range(40))
-        act(self.runtime, FileWriteAction("/workspace/file.txt", self.text), "")
+        act(self.runtime, FileWriteAction("/workspace/file.txt", TEXT), "")
         self.words = ("line 20 of", "row 20 of")
 
     def time_write(self) -> None:
         """Write it whole."""
-        act(self.runtime, FileWriteAction("/workspace/written.txt", self.text), "")
+        act(self.runtime, FileWriteAction("/workspace/written.txt", TEXT), "")
 
     def time_read(self) -> None:
         """Read it whole."""
@@ -140,9 +139,7 @@ class LargeFile(SessionBenchmark):
     def time_large_file_operations(self) -> None:
         """Write it, and read it back."""
         act(self.runtime, FileWriteAction("/workspace/large.txt", self.text), "")
-        observation = act(self.runtime, FileReadAction("/workspace/large.txt"), "")
-        if len(observation.content) != len(self.text) + 1:  # OpenHands ends a written file with a newline
-            raise AssertionError(f"{len(observation.content)} characters came back of {len(self.text)}")
+        read_whole(self.runtime, "/workspace/large.txt", len(self.text))
 
     time_large_file_operations.pretty_name = "Large file operations (2 MB)"  # type: ignore[attr-defined]
 

@@ -16,6 +16,7 @@ from typing import Any
 import ray  # noqa: F401 (once, not again in each benchmark's process)
 from openhands.core.config import OpenHandsConfig
 from openhands.events import EventStream
+from openhands.events.action import FileReadAction
 from openhands.events.action.action import Action
 from openhands.events.observation import Observation
 from openhands.llm.llm_registry import LLMRegistry
@@ -25,6 +26,10 @@ from openhands.storage import get_file_store
 
 import openhands_ray
 from benchmarks import cluster
+
+#: What small files hold, 40 lines, and what large ones do, close to a megabyte.
+TEXT = "".join(f"line {number} of the file\n" for number in range(40))
+MEGABYTE = ("x" * 99 + "\n") * (1024 * 1024 // 100)
 
 logging.getLogger("openhands").setLevel(logging.ERROR)
 
@@ -67,6 +72,17 @@ def act(runtime: Runtime | None, action: Action, expected: str) -> Observation:
     if expected not in observation.content:
         raise AssertionError(f"{action!r} gave {type(observation).__name__}: {observation.content[:500]!r}")
     return observation
+
+
+def read_whole(runtime: Runtime | None, path: str, size: int) -> None:
+    """Read a file that was written with ``size`` characters; ones that are missing are a failed benchmark.
+
+    Raises:
+        AssertionError: another number came back.
+    """
+    found = len(act(runtime, FileReadAction(path), "").content)
+    if found != size + 1:  # OpenHands ends a written file with a newline
+        raise AssertionError(f"{found} characters came back of {size}")
 
 
 def only_on_request() -> None:

@@ -7,18 +7,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
+from openhands.events.action import CmdRunAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import act, connected_runtime, leave, shared_cluster
+from benchmarks.common import MEGABYTE, act, connected_runtime, leave, read_whole, shared_cluster
 
 #: Actions of each session in one measurement.
 ACTIONS = 50
 
 #: Iterations of an empty loop in bash: about a second.
 LOOPS = 300_000
-
-_MEGABYTE = ("x" * 99 + "\n") * (1024 * 1024 // 100)
 
 
 class _Sessions:
@@ -98,10 +96,8 @@ def _commands(runtime: Runtime) -> None:
 
 def _files(runtime: Runtime) -> None:
     for number in range(FILES):
-        act(runtime, FileWriteAction(f"/workspace/{number % 2}.txt", _MEGABYTE), "")
-        found = len(act(runtime, FileReadAction(f"/workspace/{number % 2}.txt"), "").content)
-        if found != len(_MEGABYTE) + 1:  # OpenHands ends a written file with a newline
-            raise AssertionError(f"{found} characters came back of {len(_MEGABYTE)}")
+        act(runtime, FileWriteAction(f"/workspace/{number % 2}.txt", MEGABYTE), "")
+        read_whole(runtime, f"/workspace/{number % 2}.txt", len(MEGABYTE))
 
 
 class Utilisation(_Sessions):

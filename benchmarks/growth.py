@@ -8,7 +8,15 @@ from statistics import median
 from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import SessionBenchmark, act, connected_runtime, leave, only_on_request, shared_cluster
+from benchmarks.common import (
+    SessionBenchmark,
+    act,
+    connected_runtime,
+    leave,
+    only_on_request,
+    read_whole,
+    shared_cluster,
+)
 from benchmarks.resources import sessions_mb
 
 _KB, _MB = 1000, 1_000_000
@@ -46,9 +54,7 @@ class Payload(SessionBenchmark):
 
     def time_read(self, size: int) -> None:
         """Read it."""
-        observation = act(self.runtime, FileReadAction("/workspace/payload.txt"), "")
-        if len(observation.content) != size + 1:  # OpenHands ends a written file with a newline
-            raise AssertionError(f"{len(observation.content)} characters came back of {size}")
+        read_whole(self.runtime, "/workspace/payload.txt", size)
 
     time_write.pretty_name = "File write by size"  # type: ignore[attr-defined]
     time_read.pretty_name = "File read by size"  # type: ignore[attr-defined]

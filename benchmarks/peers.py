@@ -26,13 +26,10 @@ from openhands.runtime.base import Runtime
 from openhands.runtime.plugins import JupyterRequirement
 from openhands.storage import get_file_store
 
-from benchmarks.common import act, leave, runtime_class, shared_cluster
+from benchmarks.common import MEGABYTE, TEXT, act, leave, runtime_class, shared_cluster
 
 #: Seconds for which an operation is measured, and how often at least and at most.
 MEASURE_S, LEAST, MOST = 2.0, 3, 100
-
-_TEXT = "".join(f"line {number} of the file\n" for number in range(40))
-_MEGABYTE = ("x" * 99 + "\n") * (1024 * 1024 // 100)
 
 #: Of each runtime and operation the seconds, NaN where it was not asked for, or why there are none.
 Found = dict[tuple[str, str], float | str]
@@ -47,7 +44,7 @@ def _python(runtime: Runtime, folder: str, number: int) -> None:
 
 
 def _write(runtime: Runtime, folder: str, number: int) -> None:
-    act(runtime, FileWriteAction(f"{folder}/small.txt", _TEXT), "")
+    act(runtime, FileWriteAction(f"{folder}/small.txt", TEXT), "")
 
 
 def _read(runtime: Runtime, folder: str, number: int) -> None:
@@ -57,20 +54,20 @@ def _read(runtime: Runtime, folder: str, number: int) -> None:
 def _edit(runtime: Runtime, folder: str, number: int) -> None:
     old, new = f"line {number % 30} of", f"line {number % 30} of"[::-1]
     path = f"{folder}/small.txt"
-    act(runtime, FileWriteAction(path, _TEXT), "")
+    act(runtime, FileWriteAction(path, TEXT), "")
     start = time.perf_counter()
     act(runtime, FileEditAction(path, command="str_replace", old_str=f"{old} the file\n", new_str=f"{new}\n"), new)
     raise _Took(time.perf_counter() - start)
 
 
 def _write_megabyte(runtime: Runtime, folder: str, number: int) -> None:
-    act(runtime, FileWriteAction(f"{folder}/large.txt", _MEGABYTE), "")
+    act(runtime, FileWriteAction(f"{folder}/large.txt", MEGABYTE), "")
 
 
 def _read_megabyte(runtime: Runtime, folder: str, number: int) -> None:
     found = len(runtime.run_action(FileReadAction(f"{folder}/large.txt")).content)
-    if found < len(_MEGABYTE):
-        raise AssertionError(f"{found} characters came back of {len(_MEGABYTE)}")
+    if found < len(MEGABYTE):
+        raise AssertionError(f"{found} characters came back of {len(MEGABYTE)}")
 
 
 def _cell(runtime: Runtime, folder: str, number: int) -> None:

@@ -25,7 +25,7 @@ from openhands.events.action.action import Action
 from openhands.runtime.base import Runtime
 
 from benchmarks.actions import served_page
-from benchmarks.common import act, connected_runtime, leave, shared_cluster
+from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, leave, read_whole, shared_cluster
 from benchmarks.references import BareActor, BareBrowser, BareKernel, RawPty, run_program
 
 #: Seconds for which an operation and its reference are measured.
@@ -37,8 +37,6 @@ LEAST_PAIRS, WARM_UP_PAIRS = 9, 3
 #: Bytes of an answer to a simple command, which is most of what a bare call would carry.
 ANSWER_BYTES = 250
 
-_TEXT = "".join(f"line {number} of the file\n" for number in range(40))
-_MEGABYTE = ("x" * 99 + "\n") * (1024 * 1024 // 100)
 # The interpreter that a session finds first, too.
 _PYTHON = (f"{sys.prefix}/bin/python3", "-S", "-c", "print(6 * 7)")
 
@@ -70,17 +68,17 @@ class Beside:
         return lambda: self.act(CmdRunAction(command), "42"), lambda: run_program(*_PYTHON)
 
     def file_write(self) -> Pair:
-        data = _TEXT.encode()
-        return lambda: self.act(FileWriteAction("/workspace/w.txt", _TEXT), ""), lambda: self.actor.swap(data)
+        data = TEXT.encode()
+        return lambda: self.act(FileWriteAction("/workspace/w.txt", TEXT), ""), lambda: self.actor.swap(data)
 
     def file_read(self) -> Pair:
-        self.act(FileWriteAction("/workspace/r.txt", _TEXT), "")
-        data = _TEXT.encode()
+        self.act(FileWriteAction("/workspace/r.txt", TEXT), "")
+        data = TEXT.encode()
         return lambda: self.act(FileReadAction("/workspace/r.txt"), "line 39"), lambda: self.actor.swap(data)
 
     def file_edit(self) -> Pair:
-        self.act(FileWriteAction("/workspace/e.txt", _TEXT), "")
-        words, data = ["line 20 of", "row 20 of"], _TEXT.encode()
+        self.act(FileWriteAction("/workspace/e.txt", TEXT), "")
+        words, data = ["line 20 of", "row 20 of"], TEXT.encode()
 
         def edit() -> None:
             old, new = words
@@ -90,19 +88,13 @@ class Beside:
         return edit, lambda: self.actor.swap(data)
 
     def megabyte_write(self) -> Pair:
-        data = _MEGABYTE.encode()
-        return lambda: self.act(FileWriteAction("/workspace/mw.txt", _MEGABYTE), ""), lambda: self.actor.take(data)
+        data = MEGABYTE.encode()
+        return lambda: self.act(FileWriteAction("/workspace/mw.txt", MEGABYTE), ""), lambda: self.actor.take(data)
 
     def megabyte_read(self) -> Pair:
-        self.act(FileWriteAction("/workspace/mr.txt", _MEGABYTE), "")
-        self.actor.take(_MEGABYTE.encode())
-
-        def read() -> None:
-            observation = self.runtime.run_action(FileReadAction("/workspace/mr.txt"))
-            if len(observation.content) != len(_MEGABYTE) + 1:  # OpenHands ends a written file with a newline
-                raise AssertionError(f"{len(observation.content)} characters came back of {len(_MEGABYTE)}")
-
-        return read, self.actor.give
+        self.act(FileWriteAction("/workspace/mr.txt", MEGABYTE), "")
+        self.actor.take(MEGABYTE.encode())
+        return lambda: read_whole(self.runtime, "/workspace/mr.txt", len(MEGABYTE)), self.actor.give
 
     def cell(self) -> Pair:
         code = "print('word')"

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from openhands.events.action import CmdRunAction, FileEditAction, FileReadAction, FileWriteAction
 from openhands.events.serialization import event_to_dict, observation_from_dict
 
-from benchmarks.common import leave, new_runtime
+from benchmarks.common import MEGABYTE, TEXT, leave, new_runtime
 from benchmarks.references import BareActor
 from openhands_ray import wire
 from openhands_ray.worker.actor import SessionActor
@@ -30,8 +30,6 @@ from openhands_ray.worker.actor import SessionActor
 #: Rounds over all parts, and those before them that do not count.
 ROUNDS, WARM_UP = 300, 30
 
-TEXT = "".join(f"line {number} of the file\n" for number in range(40))
-MEGABYTE = ("x" * 99 + "\n") * (1024 * 1024 // 100)
 WORDS = ["line 20 of", "row 20 of"]
 
 Part = Callable[[], Any]
