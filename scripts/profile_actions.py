@@ -9,6 +9,7 @@ bytes and back.
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import time
 import uuid
@@ -69,7 +70,8 @@ def main() -> None:
             runtime.run_action(write)
             alone.act(wire.pack(event_to_dict(write)))
         print("\n## Where the time goes\n")
-        print("Medians in ms, each part measured alone and in turn with the others (`scripts/profile_actions.py`).\n")
+        print(f"Of commit {commit()}. Medians in ms, each part measured alone and in turn with the others")
+        print("(`scripts/profile_actions.py`).\n")
         print("| action | whole | bare Ray call | the session without Ray | events and bytes | the rest |")
         print("|---|--:|--:|--:|--:|--:|")
         for name, (make, payload, call) in ACTIONS.items():
@@ -79,6 +81,12 @@ def main() -> None:
         alone.close()
         bare.close()
         leave(runtime)
+
+
+def commit() -> str:
+    """Return the short hash of what is checked out."""
+    answer = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], check=True, capture_output=True, text=True)
+    return answer.stdout.strip()
 
 
 def parts(runtime: Any, alone: SessionActor, bare: BareActor, make: Part, payload: bytes, call: str) -> list[Part]:
