@@ -17,6 +17,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import openhands_ray
 from openhands_ray import wire
 from openhands_ray.errors import SessionLostError, SessionStartError
@@ -273,8 +275,6 @@ class SessionActor:
 
 
 def _memory_bytes() -> int:
-    import psutil  # only for those who ask
-
     this = psutil.Process()
     total = 0
     for process in [this, *this.children(recursive=True)]:
