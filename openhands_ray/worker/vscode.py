@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -84,7 +85,9 @@ class VSCode:
             for line in self._process.stdout:
                 if b" at " in line:
                     self._answered.set()
-            self._process.wait()
+            # Not Popen.wait: while one thread is in it, poll says to another that the process lives.
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
             if self._answered.is_set():
                 return
         self._answered.set()

@@ -91,6 +91,7 @@ def page(browser: sync_api.Browser, address: str, options: dict[str, object]) ->
 
 
 def show(page: sync_api.Page, name: str) -> None:
+    page.evaluate("$('#main-graph').empty()")  # or the graph of the page before would be taken for the new one
     page.goto(f"{page.url.partition('#')[0]}#{name}")
     page.locator(PAGES[name]).first.wait_for()
 
@@ -198,7 +199,7 @@ def test_the_page_of_criteria_shows_only_when_it_is_chosen(page: sync_api.Page) 
     page.get_by_role("link", name="Success criteria").click()
 
     display.wait_for(state="visible")
-    assert page.title() == "Success criteria · openhands-ray"
+    sync_api.expect(page).to_have_title("Success criteria · openhands-ray")
     assert not page.locator("#summarygrid-display").is_visible()
     page.get_by_role("link", name="Benchmark grid").click()
     page.locator("#summarygrid-display").wait_for(state="visible")
