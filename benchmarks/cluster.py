@@ -45,8 +45,9 @@ _BOARD = os.memfd_create("openhands-ray-benchmarks")  # what the keeper says, an
 def join(runtime_class: Any) -> None:
     """Have the sessions of this process run on the commit's shared cluster; start it where it does not answer.
 
-    Sets ``RAY_ADDRESS``. Does nothing in a process that has nobody to share with, and where the commit cannot start a
-    cluster ahead of a session: then the first session starts one.
+    Sets ``RAY_ADDRESS``, and the variables of Ray's token where the cluster asks for one. Does nothing in a process
+    that has nobody to share with, and where the commit cannot start a cluster ahead of a session: then the first
+    session starts one.
 
     Raises:
         RuntimeError: the cluster did not start.
@@ -57,6 +58,7 @@ def join(runtime_class: Any) -> None:
         address = _read().get("address")
         if not (address and _answers(address)):
             address = _start(runtime_class)
+        os.environ.update(_read().get("token", {}))
     if address:
         os.environ["RAY_ADDRESS"] = address
 
@@ -139,7 +141,8 @@ def _started(runtime_class: Any) -> dict[str, Any]:
 
     try:
         runtime_class.setup(_config())
-        return {"address": ray.get_runtime_context().gcs_address if ray.is_initialized() else None}
+        token = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH_")}
+        return {"address": ray.get_runtime_context().gcs_address if ray.is_initialized() else None, "token": token}
     except Exception as error:  # whatever it is, the benchmark that waits must say it
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from openhands_ray import launch
+from openhands_ray.authentication import Access, read_anew
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
 
@@ -30,9 +31,16 @@ log = logging.getLogger(__name__)
 class Cluster:
     """A connection to a Ray cluster; the private one ends with it, another one stays as it was."""
 
-    def __init__(self, *, head: subprocess.Popen[str] | None = None, temp_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        head: subprocess.Popen[str] | None = None,
+        temp_dir: str | None = None,
+        access: Access | None = None,
+    ) -> None:
         self._head = head
         self._temp_dir = temp_dir
+        self._access = access
         self._connected = False  # a connection that the program made itself is not closed here
 
     @property
@@ -48,11 +56,13 @@ class Cluster:
             ClusterError: it did not start; nothing is left of it.
         """
         temp_dir = launch.new_folder()
-        head = launch.start_head(settings, temp_dir)
-        cluster = cls(head=head, temp_dir=temp_dir)
+        access = Access()
+        head = launch.start_head(settings, temp_dir, access.environment)
+        cluster = cls(head=head, temp_dir=temp_dir, access=access)
         try:
             import ray  # noqa: F401 (takes as long as the head, so side by side)
 
+            access.take()
             address = launch.address(head, settings.start_timeout_s)
             _connect(address, node_ip_address=address.rpartition(":")[0])
             cluster._connected = True
@@ -69,6 +79,7 @@ class Cluster:
             ClusterError: there is none.
         """
         knock(address)
+        read_anew()  # a token may have come into the environment since Ray was imported
         _connect(address)
         cluster = cls()
         cluster._connected = True
@@ -91,6 +102,8 @@ class Cluster:
         head, self._head = self._head, None
         if self._connected and ray.is_initialized():
             ray.shutdown()
+        if self._access is not None:
+            self._access.give_back()
         if head is None:
             return
         assert head.stdin is not None
@@ -122,7 +135,7 @@ def knock(address: str) -> None:
 
 
 def _connect(address: str, node_ip_address: str | None = None) -> None:
-    import ray
+    import ray.exceptions
 
     # Ray says that it leaves SIGTERM alone outside the main thread; it is right to, and nobody needs to read it.
     logging.getLogger("ray._private.worker").addFilter(_is_worth_reading)
@@ -136,7 +149,7 @@ def _connect(address: str, node_ip_address: str | None = None) -> None:
             logging_level=logging.WARNING,
             **extra,
         )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
         raise ClusterError(f"The Ray cluster at {address} could not be reached: {error}") from error
 
 

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,17 @@ def new_folder() -> str:
     return tempfile.mkdtemp(prefix="openhands-ray-", dir=short)
 
 
-def start_head(settings: Settings, temp_dir: str, **options: Any) -> subprocess.Popen[str]:
-    """Start the head, without waiting for it; ``options`` are further ones of ``head.py``."""
+def start_head(
+    settings: Settings, temp_dir: str, environment: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[str]:
+    """Start the head, without waiting for it.
+
+    Args:
+        settings: its CPUs and its object store.
+        temp_dir: the folder of its temporary files.
+        environment: further variables of Ray's processes.
+        options: further ones of ``head.py``.
+    """
     said = {
         "temp_dir": temp_dir,
         "num_cpus": settings.cluster_cpus or os.cpu_count() or 1,
@@ -40,7 +50,7 @@ def start_head(settings: Settings, temp_dir: str, **options: Any) -> subprocess.
     }
     return subprocess.Popen(
         [sys.executable, str(_PACKAGE / "head.py"), json.dumps(said)],
-        env=_environment(temp_dir),
+        env={**_environment(temp_dir), **(environment or {})},
         cwd="/",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -49,6 +49,8 @@ print(json.dumps({
     "session_environment": run("env"),
     "actor_environment": actor,
     "temp_dir": current._temp_dir,
+    "address": __import__("ray").get_runtime_context().gcs_address,
+    "token": {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH_")},
     "private": current.private,
     "memory": current.memory_bytes() if current.private else None,
     "groups": [folder for line in open(f"/proc/{session.info['executor_pid']}/cgroup") if "openhands-ray-" in line
@@ -167,6 +169,35 @@ def test_attach_and_leave_the_cluster_as_it_was(head: str, temporary: Path) -> N
         # The other cluster notices the end of a killed driver, and then the janitors do their work.
         assert gone([each for each in psutil.process_iter() if each.pid in mentioning(str(sessions))], 60)
         assert not sessions.exists() or list(sessions.iterdir()) == []
+
+
+#: Attaches to the cluster at its first argument.
+ATTACH = """
+import sys
+from openhands_ray.cluster import Cluster
+from openhands_ray.errors import ClusterError
+try:
+    Cluster.attach(sys.argv[1])
+    print("attached")
+except ClusterError as error:
+    print("refused", error)
+"""
+
+
+def test_a_private_cluster_answers_only_who_has_its_token(driver: Driver) -> None:
+    address, token = driver.said["address"], driver.said["token"]
+    assert run_python(ATTACH, address, **token).stdout == "attached\n"
+    refused = f"refused The Ray cluster at {address} could not be reached"
+    soon: dict[str, Any] = {
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "2",
+        "RAY_gcs_server_request_timeout_seconds": "2",
+    }
+    others: list[dict[str, Any]] = [{}, {**token, "RAY_AUTH_TOKEN": "0" * 64}]
+    for other in others:
+        assert run_python(ATTACH, address, **soon, **other).stdout.startswith(refused)
+    for name, value in token.items():
+        assert f"{name}={value}" in driver.said["actor_environment"]
+        assert value not in driver.said["session_environment"] or name == "RAY_AUTH_MODE"
 
 
 def test_an_address_where_nothing_is() -> None:
