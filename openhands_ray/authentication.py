@@ -1,4 +1,4 @@
-"""The token of a private cluster: without it, Ray's processes answer nobody.
+"""The token of a cluster of ours: without it, Ray's processes answer nobody.
 
 They listen on the node's loopback, which a session can reach as long as it has the node's network; whoever may speak to
 them may run anything, outside of all walls. The token is in the environment of Ray's processes and of this one, and in
@@ -10,17 +10,26 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping
 
 #: Ray's variables; a release of Ray that does not know them (before 2.52) ignores them.
 MODE, TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
+
+
+def new_token() -> str:
+    """Return one that nobody can guess."""
+    return secrets.token_hex(32)
+
+
+def variables(token: str) -> dict[str, str]:
+    """Return what Ray's processes, and whoever is to be answered, need in their environment."""
+    return {MODE: "token", TOKEN: token}
 
 
 class Access:
     """A new token, and this process's use of it."""
 
     def __init__(self) -> None:
-        self.environment: Mapping[str, str] = {MODE: "token", TOKEN: secrets.token_hex(32)}
+        self.environment = variables(new_token())
         self._before: dict[str, str | None] = {}
 
     def take(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from openhands_ray import launch
+from openhands_ray import authentication, launch
 from openhands_ray.config import Settings
 
 #: Seconds that the watchdog has to end everything, before all of it is killed from here.
@@ -33,12 +33,19 @@ class Lasting:
         address: for ``RAY_ADDRESS``.
         pid, created: its watchdog's process id, and when that was started, in seconds since 1970.
         temp_dir: the folder of its temporary files, sessions' workspaces among them.
+        token: without it, Ray's processes answer nobody: a session with the node's network could give them orders.
     """
 
     address: str
     pid: int
     created: float
     temp_dir: str
+    token: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to use it."""
+        return {"RAY_ADDRESS": self.address, **authentication.variables(self.token)}
 
     @classmethod
     def start(cls, settings: Settings, **options: Any) -> Lasting:
@@ -52,12 +59,13 @@ class Lasting:
 
     @classmethod
     def _started(cls, settings: Settings, options: dict[str, Any]) -> Lasting:
-        temp_dir = launch.new_folder()
-        head = launch.start_head(settings, temp_dir, lasting=True, **options)
+        temp_dir, token = launch.new_folder(), authentication.new_token()
+        head = launch.start_head(settings, temp_dir, authentication.variables(token), lasting=True, **options)
         process = psutil.Process(head.pid)
         try:
             address = launch.address(head, settings.start_timeout_s)
-            lasting = cls(address, head.pid, process.create_time(), temp_dir)
+            lasting = cls(address, head.pid, process.create_time(), temp_dir, token)
+            _file().touch(mode=0o600)
             _file().write_text(json.dumps(asdict(lasting)), encoding="utf-8")
         except BaseException:
             _end(process, temp_dir)

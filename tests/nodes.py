@@ -171,10 +171,10 @@ for line in sys.stdin:
 class Driver:
     """A program of its own on a cluster; its sessions end with it."""
 
-    def __init__(self, address: str, within: Sequence[str] = ()) -> None:
+    def __init__(self, address: str, within: Sequence[str] = (), **environment: str) -> None:
         self.process = subprocess.Popen(
             [*within, sys.executable, "-c", _PROGRAM, address],
-            env=clean_environment(),
+            env=clean_environment(**environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -17,8 +17,8 @@ examples:
   openhands-ray cluster start              start it; prints the line that programs need
   eval "$(openhands-ray cluster start)"    start it, and have what this shell starts use it
   openhands-ray cluster start --cpus 8 --host 10.0.0.5
-      listen on an address that other machines reach; they join by `ray start --address`. Ray asks nobody who reaches
-      its ports for a password: only on a network of your own
+      listen on an address that other machines reach; they join by `ray start --address`, with the variables that
+      this prints. Who has the token may run anything, and what goes over the network is not encrypted
   openhands-ray cluster status --json      its nodes and sessions, and the memory of Ray's own processes
   openhands-ray cluster stop               end it, and all of its sessions
 
@@ -58,7 +58,7 @@ def _start(options: argparse.Namespace) -> int:
 
     lasting = Lasting.start(settings, **({"host": options.host} if options.host else {}))
     print("A Ray cluster runs until `openhands-ray cluster stop`. Programs use it with:", file=sys.stderr)
-    print(f"export RAY_ADDRESS={lasting.address}")
+    print("export", *(f"{name}={value}" for name, value in lasting.environment.items()))
     return 0
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
+
+if TYPE_CHECKING:
+    from openhands_ray.lasting import Lasting
 
 
 def add_address(parser: Any) -> None:
@@ -24,17 +28,19 @@ def connect(options: argparse.Namespace) -> str:
     Raises:
         ClusterError: there is none, or it cannot be reached.
     """
-    address = options.address or Settings.from_environment().address or _lasting_address()
+    from openhands_ray.lasting import Lasting
+
+    lasting = Lasting.find()
+    address = options.address or Settings.from_environment().address or _address(lasting)
+    if lasting is not None and lasting.address == address:
+        os.environ.update(lasting.environment)  # before Ray is imported, which reads them
     from openhands_ray.cluster import connected
 
     connected(Settings(address=address))
     return str(address)
 
 
-def _lasting_address() -> str:
-    from openhands_ray.lasting import Lasting
-
-    lasting = Lasting.find()
+def _address(lasting: Lasting | None) -> str:
     if lasting is None:
         raise ClusterError(
             "There is no cluster to ask. Start one by `openhands-ray cluster start`, or name one by --address or "

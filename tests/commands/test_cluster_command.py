@@ -48,6 +48,13 @@ class Commands:
         return [*files, *map(str, (self.folder / "tmp").iterdir()), *map(str, mentioning(str(self.folder)))]
 
 
+def exported(line: str) -> dict[str, str]:
+    """Return the variables that ``cluster start`` has printed."""
+    command, *assignments = line.split()
+    assert command == "export"
+    return dict(each.split("=", 1) for each in assignments)
+
+
 @pytest.fixture
 def commands() -> Iterator[Commands]:
     with tempfile.TemporaryDirectory(prefix="o-", dir="/tmp") as folder:  # Ray makes sockets in it
@@ -60,9 +67,13 @@ def test_a_cluster_from_start_to_stop(commands: Commands) -> None:
     line = commands.run("cluster", "start", "--cpus", "3")
     assert line.startswith("export RAY_ADDRESS=127.0.0.2:")
     assert commands.run("cluster", "start") == line  # it runs already
-    address = line.strip().partition("=")[2]
+    environment = exported(line)
+    address = environment.pop("RAY_ADDRESS")
+    stranger = Driver(address)
+    stranger.tell("rows")
+    assert stranger.process.wait(60) != 0  # without the token nobody is answered
 
-    driver = Driver(address)
+    driver = Driver(address, **environment)
     driver.create("mine")
     assert driver.ask("run", sid="mine", command="echo here")["content"] == "here"
     (row,) = json.loads(commands.run("sessions", "--json"))
@@ -108,7 +119,7 @@ spec = {"workspace": "/workspace", "isolation": None, "volumes": [], "environmen
 session = Session.create("kept", spec, Settings.from_environment(), keep=True)
 session.act({"action": "run", "args": {"command": "setsid sleep 1000 &"}, "timeout": 20}, 30)
 """
-    run_python(program, RAY_ADDRESS=first.strip().partition("=")[2])
+    run_python(program, **exported(first))  # type: ignore[arg-type]
     (row,) = json.loads(commands.run("sessions", "--json"))
     assert (row["sid"], row["kept"]) == ("kept", True)
     head = psutil.Process(json.loads(next(commands.folder.rglob("cluster-*.json")).read_text())["pid"])
