@@ -10,16 +10,18 @@ from statistics import median
 from typing import Any
 
 from openhands.core.config import OpenHandsConfig
-from openhands.events.action import CmdRunAction
+from openhands.events.action import BrowseURLAction, CmdRunAction
 from openhands.runtime.base import Runtime
 
 import openhands_ray
+from benchmarks.actions import served_page
 from benchmarks.common import (
     SessionBenchmark,
     act,
     connected_runtime,
     leave,
     new_runtime,
+    only_on_request,
     runtime_class,
     shared_cluster,
 )
@@ -139,6 +141,56 @@ class FirstAction(SessionBenchmark):
 
     time_first_action.pretty_name = "First action of a session"  # type: ignore[attr-defined]
     time_close.pretty_name = "End of a session"  # type: ignore[attr-defined]
+
+
+class FirstPage(SessionBenchmark):
+    """The first page that a new session shows, whose browser starts then, or has started along with the session."""
+
+    timeout = 180.0
+    version = "1"
+    rounds = 1  # each sample waits
+    number = 1
+    repeat = 5
+    warmup_time = 0.0
+    params = [["page", "session"]]  # noqa: RUF012 (asv's own way to declare them)
+    param_names = ["browser starts with the"]  # noqa: RUF012
+
+    def setup(self, starts_with: str) -> None:
+        """Connect a session, serve a page in it, and give a browser the time to start."""
+        only_on_request()
+        _keep_warm(0)
+        _warm_browser(starts_with == "session")
+        super().setup(starts_with)
+        self.opened = connected_runtime()
+        self.url = served_page(self.opened)
+        act(self.opened, CmdRunAction(f"sleep {BROWSER_START_S}"), "")
+
+    def teardown(self, starts_with: str) -> None:
+        """End it."""
+        self.opened.close()
+        super().teardown(starts_with)
+
+    def time_first_page(self, starts_with: str) -> None:
+        """Open the page."""
+        act(self.opened, BrowseURLAction(self.url), "Benchmark page")
+
+    time_first_page.pretty_name = "First page of a session"  # type: ignore[attr-defined]
+
+
+#: Seconds after which a browser that starts along with a session is there: several times what it takes.
+BROWSER_START_S = 4
+
+
+def _warm_browser(wanted: bool) -> None:
+    """Choose whether a session's browser starts along with it.
+
+    Raises:
+        NotImplementedError: in this commit it cannot.
+    """
+    if hasattr(openhands_ray.Settings, "warm_browser"):
+        os.environ["OPENHANDS_RAY_WARM_BROWSER"] = str(int(wanted))
+    elif wanted:
+        raise NotImplementedError("This commit starts a browser with its first page only.")
 
 
 class Allocation(SessionBenchmark):

@@ -33,6 +33,8 @@ class Settings:
         idle_limit_s: Seconds without an action after which a session that outlives its process ends. 0: never.
         warm_sessions: Sessions that are kept ready ahead of need, about 60 MB each. None: one, as soon as the process
             has asked for a second session.
+        warm_browser: Start Chromium along with each session, in the background; else its first page does.
+            With ``warm_sessions``, it is there before its session is asked for.
         cluster_cpus: CPUs that a private cluster says that it has. None: those of the machine.
         object_store_bytes: Size of a private cluster's object store; used only as far as files are copied.
         start_timeout_s: Seconds that a cluster or a session may take to start.
@@ -59,6 +61,7 @@ class Settings:
     queue_timeout_s: float = 300.0
     idle_limit_s: float = 86_400.0
     warm_sessions: int | None = None
+    warm_browser: bool = False
     cluster_cpus: int | None = None
     object_store_bytes: int = 256 * 1024 * 1024
     start_timeout_s: float = 120.0
@@ -202,4 +205,13 @@ def _convert(variable: str, text: str, kind: str) -> str | int | float:
             return float(text)
     except ValueError:
         raise SettingsError(f"{variable} is a number, not {text!r}.") from None
+    if kind == "bool":
+        return _truth(variable, text)
     return text
+
+
+def _truth(variable: str, text: str) -> bool:
+    try:
+        return {"1": True, "true": True, "0": False, "false": False}[text.strip().lower()]
+    except KeyError:
+        raise SettingsError(f"{variable} is 1 (or true) or 0 (or false), not {text!r}.") from None

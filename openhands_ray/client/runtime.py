@@ -167,6 +167,7 @@ class RayRuntime(Runtime):  # type: ignore[misc]
             "environment": {},
             "no_change_timeout_s": settings.no_change_timeout_s,
             "kernel": any(isinstance(plugin, JupyterRequirement) for plugin in self.plugins),
+            "browser": settings.warm_browser and self.config.enable_browser,
             "vscode": self.vscode_enabled,
             "skills": any(isinstance(plugin, AgentSkillsRequirement) for plugin in self.plugins),
         }

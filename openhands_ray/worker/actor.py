@@ -54,7 +54,8 @@ class SessionActor:
             spec: ``sid``, ``workspace``, ``isolation`` (``"sandbox"``, ``"process"`` or None for the strongest that
                 works), ``volumes`` (dicts of a ``Volume``'s fields), ``environment`` (of the session,
                 beside its own), ``no_change_timeout_s``, ``kernel`` and ``skills`` (the plugins of these names),
-                ``vscode`` (whether there is to be its server, where the node has one), ``limits`` (a dict of the
+                ``browser`` (whether it starts now, and not when it is needed), ``vscode`` (whether there is to be its
+                server, where the node has one), ``limits`` (a dict of the
                 fields of ``Limits``), ``network`` (``"host"`` or ``"none"``), ``cgroup`` (the control group below which
                 those of sessions are made, or None), ``ahead`` (whether it is started ahead of need) and
                 ``idle_limit_s`` (seconds without an action after which it ends, 0 for never).
@@ -137,6 +138,7 @@ class SessionActor:
             "no_change_timeout_s": spec["no_change_timeout_s"],
             "kernel": spec["kernel"],
             "skills": spec.get("skills", False),
+            "browser": spec.get("browser", False),
             "vscode": self._vscode,
             "confined": self._sandbox.isolation == "sandbox",
             "rlimits": self._held.rlimits,

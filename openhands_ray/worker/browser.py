@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 import os
 import queue
 import re
@@ -43,6 +44,8 @@ from openhands_ray.worker import observations
 
 if TYPE_CHECKING:
     from openhands_ray.worker.chromium import Chromium, Snapshot
+
+log = logging.getLogger(__name__)
 
 BROWSE = "browse"
 BROWSE_INTERACTIVE = "browse_interactive"
@@ -141,6 +144,19 @@ class Browser:
             except BaseException:
                 self._discard()
                 raise
+
+    def start_in_background(self) -> None:
+        """Start Chromium in a thread; an action that comes before it is there waits for it.
+
+        Where it does not start, the first action tries again, and says why.
+        """
+        threading.Thread(target=self._start_quietly, name="browser-start", daemon=True).start()
+
+    def _start_quietly(self) -> None:
+        try:
+            self.start()
+        except Exception as error:  # whatever it is, the session goes on
+            log.warning("The browser could not be started ahead of need: %s", error)
 
     def execute(self, action: str, args: dict[str, Any]) -> dict[str, Any]:
         """Run one action with OpenHands' `args` of it, and return the dict of its observation.

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from openhands_ray import wire
 from openhands_ray.worker import interpreter, observations
 from openhands_ray.worker.bash import BashSession, ShellError
+from openhands_ray.worker.browser import Browser
 from openhands_ray.worker.editor import Editor
 from openhands_ray.worker.files import Files
 from openhands_ray.worker.freezer import Freezer
@@ -53,8 +54,9 @@ class Executor:
         Args:
             start: ``workspace`` (its name), ``folder`` (where it is), ``environment``, ``downloads``,
                 ``no_change_timeout_s``, ``kernel`` (whether cells can be run; it starts in the background), ``skills``
-                (whether with OpenHands' AgentSkills), ``vscode`` (the server to start, or None), ``confined`` (whether
-                the session has a process namespace of its own), ``rlimits`` and ``watched`` (limits by name).
+                (whether with OpenHands' AgentSkills), ``browser`` (whether Chromium starts now, in the background),
+                ``vscode`` (the server to start, or None), ``confined`` (whether the session has a process namespace of
+                its own), ``rlimits`` and ``watched`` (limits by name).
             letters: where what the session sends by itself goes.
 
         Raises:
@@ -79,8 +81,10 @@ class Executor:
         self._servers = Servers(letters, self._environment, self._paths.folder)
         self._freezer = Freezer()
         self._vscode = self._new_vscode(start.get("vscode"))
-        self._browser: Any = None
+        self._browser = Browser(self._paths.folder, os.path.join(self._paths.folder, ".downloads"))
         self._viewer = FileViewer(self._paths, os.path.join(self._environment.get("TMPDIR", "/tmp"), "oh-server-url"))
+        if start.get("browser"):
+            self._browser.start_in_background()
         if start["kernel"]:
             with_skills = start.get("skills", False)
             self._ipython = IPython(self._environment, self._paths.folder, with_skills=with_skills)
@@ -146,18 +150,10 @@ class Executor:
         return self._editor.edit(args)
 
     def browse(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
-        return self._browse("browse", args)
+        return self._browser.execute("browse", args)
 
     def browse_interactive(self, args: dict[str, Any], timeout_s: float | None) -> Observation:
-        return self._browse("browse_interactive", args)
-
-    def _browse(self, action: str, args: dict[str, Any]) -> Observation:
-        if self._browser is None:
-            from openhands_ray.worker.browser import Browser
-
-            self._browser = Browser(self._paths.folder, os.path.join(self._paths.folder, ".downloads"))
-        observation: Observation = self._browser.execute(action, args)
-        return observation
+        return self._browser.execute("browse_interactive", args)
 
     _ACTIONS: ClassVar[dict[str, Callable[[Executor, dict[str, Any], float | None], Observation]]] = {
         method.__name__: method for method in (run, run_ipython, read, write, edit, browse, browse_interactive)

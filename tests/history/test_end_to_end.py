@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,14 +16,11 @@ from typing import Any
 
 import pytest
 from asv.util import load_json
+from clone import Clone, clone_repository
 from project import git
-
-from openhands_ray.history.results import History
 
 # A test waits for what the first of them measures: some five minutes, and some more beside other work.
 pytestmark = pytest.mark.timeout(1200)
-
-ROOT = Path(__file__).resolve().parents[2]
 
 SLOWED = "actions.File.time_write"
 CONTROLS = ("actions.File.time_read", "actions.Command.time_simple_command")
@@ -88,55 +83,25 @@ class Provenance(SessionBenchmark):
 
 
 @dataclass(frozen=True)
-class Clone:
-    """A clone of this repository with the added commits.
+class History(Clone):
+    """The clone, and the hashes of its added commits.
 
     Attributes:
-        commits: the full hashes of those that can be built, oldest first.
+        commits: those that can be built, oldest first.
         broken: the one that cannot.
-        environment: of asv's processes.
     """
 
-    folder: Path
     commits: list[str]
     broken: str
-    environment: dict[str, str]
-
-    def asv(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "asv", *arguments]
-        answer = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-        print(f"asv {' '.join(arguments)}: {answer.returncode}\n{answer.stdout}{answer.stderr}")
-        return answer
-
-    def results(self, commit: str) -> dict[str, float | None]:
-        (snapshot,) = History(self.folder / "asv.conf.json").snapshots(commit)
-        return {name: measurement.value for name, measurement in snapshot.measurements.items()}
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    folder = tmp_path_factory.mktemp("history") / "clone"
-    git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
-    git(folder, "checkout", "--quiet", "-B", "main")
-    uv = _bring_uv(folder)
-    commits, broken = _add_commits(folder)
-    (folder / PROVENANCE_FILE).write_text(PROVENANCE_CODE)
-    _raise_thresholds(folder / "asv.conf.json")
-    return Clone(folder, commits, broken, _environment(folder.parent, uv))
-
-
-def _bring_uv(folder: Path) -> Path:
-    """Puts uv where the configuration names it."""
-    own = ROOT / ".tools" / "bin" / "uv"
-    found = str(own) if own.exists() else shutil.which("uv")
-    if found is None:
-        pytest.fail("uv is missing: run make setup")
-    uv = folder / ".tools" / "bin" / "uv"
-    uv.parent.mkdir(parents=True)
-    uv.symlink_to(found)
-    return uv
+def clone(tmp_path_factory: pytest.TempPathFactory) -> History:
+    clone = clone_repository(tmp_path_factory.mktemp("history") / "clone")
+    commits, broken = _add_commits(clone)
+    (clone.folder / PROVENANCE_FILE).write_text(PROVENANCE_CODE)
+    _raise_thresholds(clone.folder / "asv.conf.json")
+    return History(clone.folder, clone.environment, commits, broken)
 
 
 def _raise_thresholds(configuration: Path) -> None:
@@ -145,16 +110,8 @@ def _raise_thresholds(configuration: Path) -> None:
     configuration.write_text(json.dumps(settings))
 
 
-def _environment(home: Path, uv: Path) -> dict[str, str]:
-    """Returns an environment where asv knows a machine of its own, and where the user's caches still serve."""
-    cache = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
-    user_cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    # Without bytecode each process would compile OpenHands anew.
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "HOME": str(home), "UV_CACHE_DIR": cache, "XDG_CACHE_HOME": user_cache}
-
-
-def _add_commits(folder: Path) -> tuple[list[str], str]:
+def _add_commits(clone: Clone) -> tuple[list[str], str]:
+    folder = clone.folder
     original = (folder / WORKER_FILE).read_text()
     commits, broken = [], ""
     for number in range(1, COMMITS + 1):
@@ -163,25 +120,19 @@ def _add_commits(folder: Path) -> tuple[list[str], str]:
         slowness_s = SLOWNESS_S if number >= SLOW_COMMIT else 0
         (folder / CLIENT_FILE).write_text(CLIENT_CODE.format(mark=mark))
         (folder / WORKER_FILE).write_text(original + WORKER_CODE.format(mark=mark, slowness_s=slowness_s))
-        commits.append(_commit(folder, f"Change {number}"))
+        commits.append(clone.commit(f"Change {number}"))
         if number == BROKEN_AFTER:
-            broken = _add_broken_commit(folder)
+            broken = _add_broken_commit(clone)
     return commits, broken
 
 
-def _add_broken_commit(folder: Path) -> str:
-    project = folder / "pyproject.toml"
+def _add_broken_commit(clone: Clone) -> str:
+    project = clone.folder / "pyproject.toml"
     working = project.read_text()
     project.write_text("this is not TOML")
-    broken = _commit(folder, "Break the build")
+    broken = clone.commit("Break the build")
     project.write_text(working)
     return broken
-
-
-def _commit(folder: Path, message: str) -> str:
-    git(folder, "add", "--all", "openhands_ray", "pyproject.toml")
-    git(folder, "commit", "--quiet", "-m", message)
-    return git(folder, "rev-parse", "HEAD")
 
 
 def _mark(number: int) -> float:
@@ -189,9 +140,8 @@ def _mark(number: int) -> float:
 
 
 @pytest.fixture(scope="module")
-def measured(clone: Clone) -> Clone:
+def measured(clone: History) -> History:
     """The clone after ``asv run`` over the added commits."""
-    assert clone.asv("machine", "--yes").returncode == 0
     names = "|".join(name.replace(".", r"\.") for name in (SLOWED, *CONTROLS, PROVENANCE))
     before_first = git(clone.folder, "rev-parse", f"{clone.commits[0]}^")
     answer = clone.asv("run", f"{before_first}..main", "--bench", f"^({names})$", *SAMPLES, "--show-stderr")
@@ -201,25 +151,25 @@ def measured(clone: Clone) -> Clone:
 
 
 @pytest.fixture(scope="module")
-def published(measured: Clone) -> Any:
+def published(measured: History) -> Any:
     """The site's list of regressions, each as asv writes it."""
     assert measured.asv("publish", "--no-pull").returncode == 0
     return json.loads((measured.folder / ".asv/html/regressions.json").read_text())["regressions"]
 
 
-def test_client_and_worker_came_from_the_commit_under_test(measured: Clone) -> None:
+def test_client_and_worker_came_from_the_commit_under_test(measured: History) -> None:
     found = [measured.results(commit)[PROVENANCE] for commit in measured.commits]
 
     assert found == [_mark(number) for number in range(1, COMMITS + 1)]
 
 
-def test_a_commit_that_cannot_be_built_is_stepped_over(measured: Clone) -> None:
+def test_a_commit_that_cannot_be_built_is_stepped_over(measured: History) -> None:
     assert set(measured.results(measured.broken).values()) == {None}
     for commit in measured.commits:
         assert None not in measured.results(commit).values()
 
 
-def test_the_operation_is_at_least_twice_as_slow(measured: Clone) -> None:
+def test_the_operation_is_at_least_twice_as_slow(measured: History) -> None:
     before, after = (
         measured.results(measured.commits[number - 1])[SLOWED] for number in (SLOW_COMMIT - 1, SLOW_COMMIT)
     )
@@ -229,7 +179,7 @@ def test_the_operation_is_at_least_twice_as_slow(measured: Clone) -> None:
     assert after >= 2 * before
 
 
-def test_the_site_names_the_slower_benchmark_and_the_commit_and_no_other(measured: Clone, published: Any) -> None:
+def test_the_site_names_the_slower_benchmark_and_the_commit_and_no_other(measured: History, published: Any) -> None:
     index = json.loads((measured.folder / ".asv/html/index.json").read_text())
 
     assert [regression[0] for regression in published] == [SLOWED]
@@ -239,7 +189,7 @@ def test_the_site_names_the_slower_benchmark_and_the_commit_and_no_other(measure
     assert [index["revision_to_hash"][str(jump[1])] for jump in jumps] == [measured.commits[SLOW_COMMIT - 1]]
 
 
-def test_find_ends_on_the_commit(measured: Clone) -> None:
+def test_find_ends_on_the_commit(measured: History) -> None:
     # The range ends before the commit that cannot be built, at which `asv find` would stop.
     searched = f"{measured.commits[0]}..{measured.commits[BROKEN_AFTER - 1]}"
 
@@ -252,7 +202,7 @@ def test_find_ends_on_the_commit(measured: Clone) -> None:
 
 @pytest.mark.long  # some thirty runs, each of which starts OpenHands
 @pytest.mark.timeout(3600)
-def test_the_hunt_ends_on_the_commit(measured: Clone) -> None:
+def test_the_hunt_ends_on_the_commit(measured: History) -> None:
     # The commit that cannot be built is within the range, and the culprit is after its first.
     hunted = [f"{measured.commits[1]}..main", f"^{SLOWED}$", "--json", "--launch-method", "forkserver", *SAMPLES]
     results = {path: path.read_bytes() for path in (measured.folder / ".asv/results").rglob("*.json")}

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from support import LocalSession, gone
 from web_site import Site, serve
 
 from openhands_ray.worker.browser import HUNG, LOST_BEFORE, LOST_DURING, Browser, BrowserUnavailable
@@ -71,12 +73,12 @@ def visit(browser: Browser, url: str) -> Observation:
     return browser.execute("browse", {"url": url, "return_axtree": False})
 
 
-def chromiums() -> list[psutil.Process]:
-    """The Chromium processes below this one, without the dead that nobody has waited for."""
+def chromiums(below: int | None = None, folder: str = "") -> list[psutil.Process]:
+    """The Chromium processes below a process (this one), without the dead that nobody has waited for."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in psutil.Process(below).children(recursive=True):
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and "--disk-cache-dir=" in " ".join(process.cmdline()):
+            if process.status() != psutil.STATUS_ZOMBIE and f"--disk-cache-dir={folder}" in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
@@ -211,6 +213,38 @@ def test_one_chromium_serves_calls_from_any_thread(own: Browser, site: Site) -> 
     assert len(chromiums()) == before + 1
     assert len(contents) == 2
     assert all("Second" in content for content in contents)
+
+
+def wait_for_chromium(below: int | None = None, folder: str = "") -> psutil.Process:
+    while not (found := chromiums(below, folder)):
+        time.sleep(0.05)
+    (chromium,) = found
+    return chromium
+
+
+def test_it_can_be_started_before_it_is_needed(own: Browser, site: Site, temporary: Path) -> None:
+    own.start_in_background()
+    chromium = wait_for_chromium(folder=str(temporary))
+    assert "Second" in visit(own, f"{site.url}/second")["content"]
+    assert chromiums(folder=str(temporary)) == [chromium]
+
+
+def test_one_that_does_not_start_ahead_says_so_when_it_is_needed(tmp_path: Path) -> None:
+    browser = Browser(str(tmp_path), str(tmp_path / "downloads"), executable="/nonexistent")
+    browser.start_in_background()
+    assert visit(browser, "about:blank")["observation"] == "error"
+    browser.close()
+
+
+@pytest.mark.parametrize("browser", [True, False])
+def test_a_session_has_it_from_its_start_only_if_asked(isolation: str, browser: bool) -> None:
+    session = LocalSession(isolation, browser=browser)
+    executor = session.actor.info()["executor_pid"]
+    processes = [wait_for_chromium(executor)] if browser else []
+    assert session.output("echo on") == "on"
+    assert chromiums(executor) == processes
+    session.close()
+    assert gone(processes)
 
 
 def test_close_leaves_no_process_and_no_folder(own: Browser, temporary: Path) -> None:
