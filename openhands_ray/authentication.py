@@ -11,6 +11,8 @@ import contextlib
 import os
 import secrets
 
+from openhands_ray.errors import ClusterError
+
 #: Ray's variables; a release of Ray that does not know them (before 2.52) ignores them.
 MODE, TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
 
@@ -56,3 +58,27 @@ def read_anew() -> None:
 
         Config.initialize("")
         AuthenticationTokenLoader.instance().reset_cache()
+
+
+def introduce(address: str) -> None:
+    """Find out whether the cluster at ``host:port`` answers this process.
+
+    Ray's own client would ask again for twenty seconds, and then not say why.
+
+    Raises:
+        ClusterError: the cluster asks for a token that this process does not have.
+    """
+    try:
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]
+        from ray.exceptions import AuthenticationError, RayError
+    except ImportError:  # of a release that does not know them
+        return
+    try:
+        GcsClient(address=address)
+    except AuthenticationError:
+        raise ClusterError(
+            f"The Ray cluster at {address} asks for a token, and this process has none, or another. Nothing was "
+            f"started. Set {MODE} and {TOKEN} as `openhands-ray cluster start` prints them."
+        ) from None
+    except RayError:
+        return  # whatever it is, connecting will say it

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from openhands_ray import launch
-from openhands_ray.authentication import Access, read_anew
+from openhands_ray.authentication import Access, introduce, read_anew
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
 
@@ -76,10 +76,12 @@ class Cluster:
         """Connect to the cluster at ``address``.
 
         Raises:
-            ClusterError: there is none.
+            ClusterError: there is none, or it asks for a token that this process does not have.
         """
         knock(address)
         read_anew()  # a token may have come into the environment since Ray was imported
+        if _host_and_port(address):
+            introduce(address)
         _connect(address)
         cluster = cls()
         cluster._connected = True
@@ -125,13 +127,21 @@ def knock(address: str) -> None:
     Raises:
         ClusterError: nothing does.
     """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or "/" in host:
-        return  # "auto", "ray://..." and nonsense are Ray's to judge
+    target = _host_and_port(address)
+    if target is None:
+        return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_TIMEOUT_S).close()
+        socket.create_connection(target, KNOCK_TIMEOUT_S).close()
     except OSError as error:
         raise ClusterError(f"The Ray cluster at {address} could not be reached: {error}") from error
+
+
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    """Return both, or None of "auto", "ray://..." and nonsense, which are Ray's to judge."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "/" in host:
+        return None
+    return host.strip("[]"), int(port)
 
 
 def _connect(address: str, node_ip_address: str | None = None) -> None:

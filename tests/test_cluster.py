@@ -187,14 +187,10 @@ except ClusterError as error:
 def test_a_private_cluster_answers_only_who_has_its_token(driver: Driver) -> None:
     address, token = driver.said["address"], driver.said["token"]
     assert run_python(ATTACH, address, **token).stdout == "attached\n"
-    refused = f"refused The Ray cluster at {address} could not be reached"
-    soon: dict[str, Any] = {
-        "RAY_gcs_rpc_server_reconnect_timeout_s": "2",
-        "RAY_gcs_server_request_timeout_seconds": "2",
-    }
+    refused = f"refused The Ray cluster at {address} asks for a token"
     others: list[dict[str, Any]] = [{}, {**token, "RAY_AUTH_TOKEN": "0" * 64}]
     for other in others:
-        assert run_python(ATTACH, address, **soon, **other).stdout.startswith(refused)
+        assert run_python(ATTACH, address, **other).stdout.startswith(refused)
     for name, value in token.items():
         assert f"{name}={value}" in driver.said["actor_environment"]
         assert value not in driver.said["session_environment"] or name == "RAY_AUTH_MODE"

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from openhands_ray.lasting import Lasting
 
 
+#: Seconds that an answer of Ray's control service may take. By its default, a minute, it ends the whole process then.
+_PATIENCE = ("RAY_gcs_server_request_timeout_seconds", "10")
+
+
 def add_address(parser: Any) -> None:
     """Add the option that names the cluster."""
     parser.add_argument(
@@ -32,6 +36,7 @@ def connect(options: argparse.Namespace) -> str:
 
     lasting = Lasting.find()
     address = options.address or Settings.from_environment().address or _address(lasting)
+    os.environ.setdefault(*_PATIENCE)
     if lasting is not None and lasting.address == address:
         os.environ.update(lasting.environment)  # before Ray is imported, which reads them
     from openhands_ray.cluster import connected

@@ -88,6 +88,7 @@ class VSCode:
             # Not Popen.wait: while one thread is in it, poll says to another that the process lives.
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            self._process.poll()
             if self._answered.is_set():
                 return
         self._answered.set()
