@@ -163,6 +163,12 @@ def _add_check(commands: Any) -> None:
     form.add_argument("--markdown", action="store_true", help="for a pull request's comment or a job's summary")
     form.add_argument("--github", action="store_true", help="the tables, and annotations of a GitHub workflow")
     check.add_argument("--machine", help="only the results of this machine (default: all)")
+    check.add_argument(
+        "--lenient",
+        action="store_true",
+        help="a benchmark that rose is told, and does not count: for commits that were measured at different times, "
+        "when the machine may have had other work",
+    )
     check.add_argument("--config", type=Path, default=Path("asv.conf.json"), help="default: %(default)s")
     check.set_defaults(run=_check, error_status=2)
 

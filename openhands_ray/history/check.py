@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from asv.util import human_value
@@ -37,6 +37,7 @@ class Report:
         comparisons: of each benchmark, in order of their names.
         excused: names of the criteria that the commit before had failed already. Empty without a base.
         against_base: whether the other commit was named, so that all that it has must be here.
+        lenient: whether a benchmark that rose is told, and does not count.
     """
 
     snapshot: Snapshot
@@ -45,6 +46,7 @@ class Report:
     comparisons: tuple[Comparison, ...]
     excused: frozenset[str] = frozenset()
     against_base: bool = False
+    lenient: bool = False
 
     @property
     def held(self) -> bool:
@@ -61,8 +63,12 @@ class Report:
         return [comparison for comparison in self.comparisons if comparison.change in changes]
 
     @property
+    def _forgiven(self) -> set[Change]:
+        return {Change.WORSE} if self.lenient else set()
+
+    @property
     def status(self) -> Status:
-        if self.failed_criteria or self.changed(Change.WORSE, Change.BROKEN):
+        if self.failed_criteria or self.changed(*({Change.WORSE, Change.BROKEN} - self._forgiven)):
             return Status.WORSE
         unmeasured = any(j.verdict is Verdict.UNMEASURED for j in self.judgements)
         compared = any(c.evidence for c in self.comparisons)
@@ -84,6 +90,7 @@ def reports(
     *,
     base: str | None = None,
     triage: Triage = NOTHING_ACKNOWLEDGED,
+    lenient: bool = False,
 ) -> list[Report]:
     """Judges a commit in every series that has results of it.
 
@@ -93,6 +100,7 @@ def reports(
         machine: only the results of this machine.
         base: the commit to compare with; without one, the last that was measured before in the same series.
         triage: the known and accepted regressions.
+        lenient: whether a benchmark that rose is told, and does not count.
 
     Raises:
         UnknownCommit: git does not know the commit.
@@ -103,7 +111,8 @@ def reports(
     if not snapshots:
         raise NoResults(f"Commit {name} has no results of machine {machine!r}.")
     if base is None:
-        return [_report(history, s, history.previous(s), triage, against_base=False) for s in snapshots]
+        found = [_report(history, s, history.previous(s), triage, against_base=False) for s in snapshots]
+        return [replace(report, lenient=lenient) for report in found]
     bases = {snapshot.series: snapshot for snapshot in history.snapshots(base)}
     common = [s for s in snapshots if s.series in bases]
     if not common:
@@ -112,7 +121,8 @@ def reports(
             f"No machine and environment measured both commits: {base} was measured on {measured}, "
             f"and {name} on {'; '.join(str(s.series) for s in snapshots)}."
         )
-    return [_report(history, s, bases[s.series], triage, against_base=True) for s in common]
+    found = [_report(history, s, bases[s.series], triage, against_base=True) for s in common]
+    return [replace(report, lenient=lenient) for report in found]
 
 
 def _report(
@@ -152,7 +162,9 @@ def conclusion(report: Report) -> str:
     criteria = f"Success criteria not held: {standing}" if standing else "All success criteria held"
     beside = f" beside {report.previous.commit[:8]}" if report.previous else ""
     changes = ", ".join(told) if told else "nothing worse"
-    return f"{_WORDS[report.status]}{beside}: {changes}. {criteria}."
+    perhaps = report.status is Status.FINE and report.changed(Change.WORSE)
+    word = "Perhaps worse" if perhaps else _WORDS[report.status]
+    return f"{word}{beside}: {changes}. {criteria}."
 
 
 _TOLD = (

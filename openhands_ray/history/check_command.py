@@ -23,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
     base, commit = (options.commit, options.head) if options.head else (None, options.commit)
     try:
         triage = Triage.load(options.config.parent / FILENAME)
-        found = reports(History(options.config), commit, options.machine, base=base, triage=triage)
+        found = reports(
+            History(options.config), commit, options.machine, base=base, triage=triage, lenient=options.lenient
+        )
     except NoResults as error:
         return _refuse(error, Status.NOTHING, options)
     except HistoryError as error:

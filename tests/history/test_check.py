@@ -97,6 +97,14 @@ def test_commits_that_no_machine_measured_both_cannot_be_compared(project: Proje
         reports(History(project.configuration), "HEAD", base="nonsense")
 
 
+def test_a_lenient_verdict_tells_what_rose_and_counts_what_failed(project: Project) -> None:
+    slower = checked(project, GOOD, GOOD | {WRITE: SLOW}, lenient=True)
+    assert (change_of(slower, WRITE), slower.status) == (Change.WORSE, Status.FINE)
+    assert conclusion(slower).startswith("Perhaps worse beside ")
+    assert checked(project, GOOD, GOOD | {WRITE: None}, lenient=True).status is Status.WORSE
+    assert checked(project, GOOD, GOOD | {MEMORY: 201.0}, lenient=True).status is Status.WORSE
+
+
 # -- the status --------------------------------------------------------------------------------------------------------
 
 
