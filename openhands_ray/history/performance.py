@@ -88,6 +88,8 @@ ROWS = (
         most(0.5, "s"),
         "ratios.BrowserRatio.track_reference",
     ),
+    Row("first page, its browser not started", "initialization.FirstPage.time_first_page('page')", most(5, "s")),
+    Row("first page, its browser warm", "initialization.FirstPage.time_first_page('session')", most(0.5, "s")),
     Row(
         "cold start, no cluster",
         "initialization.Initialization.time_runtime_initialization",
