@@ -7,7 +7,6 @@ converter, where it is installed.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import math
 import os
@@ -19,6 +18,7 @@ from typing import Any
 from openhands_ray.worker import observations, views
 from openhands_ray.worker.arguments import text_argument
 from openhands_ray.worker.contents import NotAFileError, open_file, replace
+from openhands_ray.worker.diff import diff
 from openhands_ray.worker.encoding import SAMPLE_BYTES, decode, encode, encoding_of, is_binary
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.paths import Paths
@@ -60,7 +60,9 @@ class Editor:
             new_str=args.get("new_str"),
             insert_line=args.get("insert_line"),
         )
-        return observations.edit(content, path, args.get("old_str"), args.get("new_str"), _diff(old, new, path))
+        return observations.edit(
+            content, path, args.get("old_str"), args.get("new_str"), diff(old or "", new or "", path)
+        )
 
     def run(
         self,
@@ -358,8 +360,3 @@ def _decoded(data: bytes, encoding: str, path: Path) -> str:
         return decode(data, encoding)
     except ValueError as error:
         raise EditorError(f"Ran into {error} while trying to read {path}") from None
-
-
-def _diff(old: str | None, new: str | None, path: str) -> str:
-    lines = difflib.unified_diff((old or "").split("\n"), (new or "").split("\n"), path, path, n=0)
-    return "\n".join(line.rstrip() for line in lines)
