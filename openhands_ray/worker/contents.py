@@ -44,6 +44,24 @@ def open_file(path: str) -> io.BufferedReader:
     return os.fdopen(_open(path, os.O_RDONLY), "rb")
 
 
+def read(path: str, most: int) -> bytes:
+    """Return what a regular file holds; of one that holds more than ``most`` bytes, ``most + 1`` of them.
+
+    Raises:
+        IsADirectoryError, NotAFileError, OSError: as ``open_file``.
+    """
+    fd = _open(path, os.O_RDONLY)
+    try:
+        blocks, left = [], most + 1
+        at_once = max(os.fstat(fd).st_size + 1, _BLOCK_BYTES // 16)  # some files are larger than they say
+        while left and (block := os.read(fd, min(left, at_once))):
+            blocks.append(block)
+            left -= len(block)
+        return b"".join(blocks)
+    finally:
+        os.close(fd)
+
+
 def replace(path: str, *blocks: bytes | memoryview, mode: int | None = None) -> None:
     """Make ``blocks``, one after the other, the contents of a file, which is created if it is not there.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from openhands_ray.worker import observations, views
 from openhands_ray.worker.arguments import text_argument
-from openhands_ray.worker.contents import NotAFileError, open_file, replace
+from openhands_ray.worker.contents import NotAFileError, read, replace
 from openhands_ray.worker.diff import diff
 from openhands_ray.worker.encoding import SAMPLE_BYTES, decode, encode, encoding_of, is_binary
 from openhands_ray.worker.observations import Observation
@@ -223,14 +223,15 @@ class Editor:
     def _validate_file(self, path: Path, data: bytes | None = None) -> None:
         """Refuse what is too large or no text; ``data`` is what was read of it, where it was."""
         real = self._paths.real(str(path))
-        found = _found(real)
-        if found is None or not stat.S_ISREG(found.st_mode):
-            return
-        if found.st_size > MAX_FILE_BYTES:
-            raise EditorError(
-                f"File validation failed for {path}: File is too large ({found.st_size / 1024 / 1024:.1f}MB). "
-                f"Maximum allowed size is {MAX_FILE_BYTES // 1024 // 1024}MB."
-            )
+        if data is None or len(data) > MAX_FILE_BYTES:
+            found = _found(real)
+            if found is None or not stat.S_ISREG(found.st_mode):
+                return
+            if found.st_size > MAX_FILE_BYTES:
+                raise EditorError(
+                    f"File validation failed for {path}: File is too large ({found.st_size / 1024 / 1024:.1f}MB). "
+                    f"Maximum allowed size is {MAX_FILE_BYTES // 1024 // 1024}MB."
+                )
         if path.suffix.lower() not in DOCUMENTS and is_binary(real, data):
             raise EditorError(
                 f"File validation failed for {path}: File appears to be binary and this file type cannot be read or "
@@ -240,9 +241,7 @@ class Editor:
     def _data(self, path: Path) -> bytes:
         """Return what is in a file, or the beginning of one that is too large: it is opened and read once."""
         try:
-            with open_file(self._paths.real(str(path))) as file:
-                too_large = os.fstat(file.fileno()).st_size > MAX_FILE_BYTES
-                return file.read(MAX_FILE_BYTES + 1 if too_large else -1)
+            return read(self._paths.real(str(path)), MAX_FILE_BYTES)
         except NotAFileError as error:
             raise EditorError(f"File validation failed for {path}: {error}.") from None
         except OSError as error:
