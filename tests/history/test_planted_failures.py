@@ -21,7 +21,7 @@ COMMITS, FAILING_COMMIT = 4, 3
 FAILURES = 5.0
 
 RATE = "reliability.Reliability.track_failure_rate"
-REFUSED = "reliability.Failures.track_rate(refused)"
+REFUSED = "reliability.Failures.track_rate('refused')"
 
 EXECUTOR_FILE = "openhands_ray/worker/executor.py"
 EXECUTOR_CODE = """
@@ -88,5 +88,6 @@ def test_the_gate_refuses_the_commit(measured: Failing, number: int, status: int
     )
 
     assert answer.returncode == status, answer.stderr  # 3: the other criteria were not measured
-    worse = [each["name"] for each in json.loads(answer.stdout)["benchmarks"] if each["verdict"] == "worse"]
-    assert worse == ([RATE, REFUSED] if status == 1 else [])
+    (series,) = json.loads(answer.stdout)["series"]
+    worse = [each["name"] for each in series["benchmarks"] if each["change"] == "worse"]
+    assert sorted(worse, reverse=True) == ([RATE, REFUSED] if status == 1 else [])
