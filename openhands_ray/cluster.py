@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from openhands_ray import launch
+from openhands_ray import launch, metrics
 from openhands_ray.authentication import Access, introduce, read_anew
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
@@ -187,14 +187,20 @@ def connected(settings: Settings) -> Cluster:
     """
     global _current  # noqa: PLW0603 (one connection to Ray per process is Ray's own rule)
     with _lock:
-        if _already_connected():
-            if _current is None:
-                _current = Cluster()
-                atexit.register(disconnect)
+        if not _already_connected():
+            _current = Cluster.start(settings) if settings.address is None else Cluster.attach(settings.address)
+        elif _current is None:
+            _current = Cluster()
+        else:
             return _current
-        _current = Cluster.start(settings) if settings.address is None else Cluster.attach(settings.address)
         atexit.register(disconnect)
+        metrics.begin(metrics_wanted(settings))
         return _current
+
+
+def metrics_wanted(settings: Settings) -> bool | None:
+    """Return whether to record metrics; None: where they are exported. Those of a private cluster nobody reads."""
+    return False if settings.metrics is None and is_private() else settings.metrics
 
 
 def within_reach(settings: Settings) -> bool:
@@ -219,6 +225,7 @@ def disconnect() -> None:
         farewell()
     with _lock:
         cluster, _current = _current, None
+        metrics.begin(False)
         if cluster is not None:
             cluster.stop()
         atexit.unregister(disconnect)

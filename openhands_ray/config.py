@@ -49,6 +49,7 @@ class Settings:
         disk_limit_bytes: Size of the workspace, of home and of ``/tmp``, each, which are in memory then.
         cgroup: The control group (version 2) of the nodes below which those of sessions are made. None: that of the
             session's actor.
+        metrics: Record metrics by ``ray.util.metrics``. None: on nodes whose Ray exports them.
     """
 
     address: str | None = None
@@ -74,6 +75,7 @@ class Settings:
     file_limit_bytes: int | None = None
     disk_limit_bytes: int | None = None
     cgroup: str | None = None
+    metrics: bool | None = None
 
     def __post_init__(self) -> None:
         if self.isolation is not None and self.isolation not in get_args(Isolation):
@@ -205,7 +207,7 @@ def _convert(variable: str, text: str, kind: str) -> str | int | float:
             return float(text)
     except ValueError:
         raise SettingsError(f"{variable} is a number, not {text!r}.") from None
-    if kind == "bool":
+    if kind.startswith("bool"):
         return _truth(variable, text)
     return text
 

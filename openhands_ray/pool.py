@@ -7,9 +7,10 @@ too, since no other would be ready sooner.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -20,10 +21,17 @@ FREE_MEMORY = 0.2
 
 @dataclass(frozen=True)
 class Started:
-    """The actor of a session that has been asked for, and the name that Ray knows it by."""
+    """The actor of a session that has been asked for.
+
+    Attributes:
+        name: the one that Ray knows it by.
+        actor: its handle.
+        asked_at: when it was asked for, in seconds since 1970.
+    """
 
     name: str
     actor: Any
+    asked_at: float = field(default_factory=time.time)
 
 
 class Pool:

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from openhands_ray import __version__, placement, registry, wire
-from openhands_ray.cluster import NAMESPACE, before_leaving, connected, within_reach
+from openhands_ray import __version__, metrics, placement, registry, wire
+from openhands_ray.cluster import NAMESPACE, before_leaving, connected, metrics_wanted, within_reach
 from openhands_ray.config import Settings
 from openhands_ray.errors import (
     OpenHandsRayError,
@@ -44,6 +44,7 @@ class Session:
         self._name = name
         self._actor = actor
         self._placed = True
+        self._lost = False
         self.info: dict[str, Any] = {}
 
     @classmethod
@@ -63,12 +64,16 @@ class Session:
             SessionTimeoutError: it did not start in time.
         """
         connected(settings)
-        if keep:
-            return cls._welcome(sid, _start(spec, settings, keep=True), settings, told)
-        pool = _pool(spec, settings)
-        session = cls._warm(sid, pool, settings) or cls._welcome(sid, _start(spec, settings), settings, told)
-        _owned.add(session)
-        pool.fill()
+        began = time.perf_counter()
+        pool = None if keep else _pool(spec, settings)
+        warm = None if pool is None else cls._warm(sid, pool, settings)
+        session = warm or cls._cold(sid, _start(spec, settings, keep=keep), settings, told)
+        took_s = time.perf_counter() - began
+        metrics.record(metrics.START_SECONDS, took_s, from_pool="no" if warm is None else "yes")
+        if pool is not None:
+            metrics.record(metrics.POOL_REQUESTS, result="miss" if warm is None else "hit")
+            _owned.add(session)
+            pool.fill()
         return session
 
     @classmethod
@@ -79,13 +84,20 @@ class Session:
         return None
 
     @classmethod
+    def _cold(cls, sid: str, started: Started, settings: Settings, told: Told | None) -> Session:
+        session = cls._welcome(sid, started, settings, told)
+        wait_s = session.info["placed_at"] - started.asked_at
+        metrics.record(metrics.PLACEMENT_SECONDS, max(0.0, wait_s))  # the clocks of two nodes may differ
+        return session
+
+    @classmethod
     def _welcome(cls, sid: str, started: Started, settings: Settings, told: Told | None = None) -> Session:
         """Give ``started`` its id, and wait until it can act."""
         session = cls(sid, started.name, started.actor)
         queued = Queued(sid, started.name, settings, told)
         try:
             registry.claim(sid, started.name)
-            answer = started.actor.info.remote()
+            answer = started.actor.welcome.remote(sid)
             queued.wait(answer)
             session._check(answer, settings.start_timeout_s)
         except BaseException:
@@ -144,6 +156,7 @@ class Session:
     def _check(self, answer: Any, timeout_s: float) -> None:
         self.info = self._get(answer, "info", timeout_s)
         if not self.info["alive"]:
+            self._count_as_lost()
             raise SessionLostError(f"The session {self.sid!r} has ended: its process is not there any more.")
         if self.info["version"] != __version__:
             raise SessionError(
@@ -208,8 +221,17 @@ class Session:
     def _get(self, reference: Any, what: str, timeout_s: float | None) -> Any:
         import ray
 
-        with translated(self.sid, what):
-            return ray.get(reference, timeout=timeout_s)
+        try:
+            with translated(self.sid, what):
+                return ray.get(reference, timeout=timeout_s)
+        except SessionLostError:
+            self._count_as_lost()
+            raise
+
+    def _count_as_lost(self) -> None:
+        if self._actor is not None and not self._lost:  # and not closed by this process itself
+            self._lost = True
+            metrics.record(metrics.LOST)
 
     def close(self) -> None:
         """End the session and wait until nothing of it is left. Idempotent."""
@@ -247,6 +269,7 @@ def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahea
     """Ask Ray for a session's actor, without waiting for it; ``ahead`` of need, for the pool, or for a session."""
     import ray
 
+    from openhands_ray.telemetry import RayTelemetry
     from openhands_ray.worker.actor import SessionActor
 
     name = registry.new_name()
@@ -261,7 +284,9 @@ def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahea
     )
     # What outlives its process is ended by nobody else, if it is forgotten.
     idle_limit_s = settings.idle_limit_s if keep else 0
-    return Started(name, actor_class.remote({**spec, "sid": name, "ahead": ahead, "idle_limit_s": idle_limit_s}))
+    telemetry = RayTelemetry(metrics_wanted(settings))
+    spec = {**spec, "sid": name, "ahead": ahead, "idle_limit_s": idle_limit_s}
+    return Started(name, actor_class.remote(spec, telemetry))
 
 
 def _close(sessions: list[Session]) -> None:

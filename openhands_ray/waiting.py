@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from openhands_ray import registry
+from openhands_ray import metrics, registry
 from openhands_ray.cluster import is_private
 from openhands_ray.config import Settings
 from openhands_ray.errors import PlacementError, SessionError, SessionTimeoutError
@@ -27,6 +27,14 @@ LONGEST_PAUSE_S = 10.0
 Told = Callable[[str], None]
 
 log = logging.getLogger(__name__)
+
+
+# The sessions of this process that have not answered at the first look.
+_pending: set[str] = set()
+
+
+def _tell_how_many_wait() -> None:
+    metrics.record(metrics.SESSIONS, len(_pending), state="pending")
 
 
 class Queued:
@@ -49,11 +57,20 @@ class Queued:
             PlacementError: no node has had room for it in time.
             SessionTimeoutError: it has had a place, and has not started in time.
         """
+        try:
+            self._wait(answer)
+        finally:
+            _pending.discard(self._name)
+            _tell_how_many_wait()
+
+    def _wait(self, answer: Any) -> None:
         import ray
 
         began = placed = time.monotonic()
         pause, told = FIRST_LOOK_S, ""
         while not ray.wait([answer], timeout=pause)[0]:
+            _pending.add(self._name)
+            _tell_how_many_wait()
             found, now = nodes(), time.monotonic()
             position = "" if any(self._needs.fit(node) for node in found) else self._position()
             self.waits = bool(position)

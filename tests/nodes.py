@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,11 @@ from support import ROOT, below, clean_environment, gone
 
 #: Of each node, about the least that Ray takes.
 OBJECT_STORE_BYTES = 80_000_000
+
+_RAY_START = [
+    str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus=1",
+    f"--object-store-memory={OBJECT_STORE_BYTES}",
+]  # fmt: skip
 
 
 class Nodes:
@@ -54,24 +60,40 @@ class Nodes:
 
     def add_by_ray_start(self, host: str, within: Sequence[str]) -> None:
         """Start one more node as people do; it has joined when this returns."""
-        ray = [str(Path(sys.executable).with_name("ray")), "start", "--block", f"--address={self.address}"]
-        options = [f"--node-ip-address={host}", "--num-cpus=1", f"--object-store-memory={OBJECT_STORE_BYTES}"]
-        process = self._start([*within, *ray, *options], self._new_folder())
+        argv = [*within, *_RAY_START, f"--address={self.address}", f"--node-ip-address={host}"]
+        self._said(self._start(argv, self._new_folder()), "Ray runtime started")
+
+    def lead_by_ray_start(self, **environment: str) -> None:
+        """Start the head as people do who have ``ray[default]``: its agent exports metrics."""
+        folder = self._new_folder()
+        slow = "rfc3987_syntax.py"  # hidden from Ray's processes as in a lean cluster, for the sake of time
+        (Path(folder) / slow).symlink_to(ROOT / "openhands_ray/lean" / slow)
+        options = ["--head", "--port=0", "--node-ip-address=127.0.0.2", "--include-dashboard=false"]
+        head = self._start([*_RAY_START, *options, f"--temp-dir={folder}"], folder, PYTHONPATH=folder, **environment)
+        (self.address,) = re.findall("--address='([^']+)'", self._said(head, "--address='"))
+
+    @staticmethod
+    def _said(process: subprocess.Popen[str], words: str) -> str:
+        """Wait until the process says these words; return their line."""
         assert process.stdout is not None
-        while "Ray runtime started" not in (line := process.stdout.readline()):
-            assert line, "ray start has ended"
+        while words not in (line := process.stdout.readline()):
+            assert line, f"it has ended without saying {words!r}"
+        return line
 
     def _new_folder(self) -> str:
         folder = self.folder / str(len(self._started) + 2)
         folder.mkdir()
         return str(folder)
 
-    def _start(self, argv: list[str], temp_dir: str) -> subprocess.Popen[str]:
+    def _start(self, argv: list[str], temp_dir: str, **extra: str) -> subprocess.Popen[str]:
         environment = clean_environment(
-            PYTHONPATH=str(ROOT / "openhands_ray/lean"),
-            PYTHONSAFEPATH="1",
-            TMPDIR=temp_dir,
-            RAY_USAGE_STATS_ENABLED="0",
+            **{
+                "PYTHONPATH": str(ROOT / "openhands_ray/lean"),
+                "PYTHONSAFEPATH": "1",
+                "TMPDIR": temp_dir,
+                "RAY_USAGE_STATS_ENABLED": "0",
+                **extra,
+            }
         )
         environment.pop("OPENAI_API_KEY")
         process = subprocess.Popen(
@@ -105,7 +127,7 @@ class Nodes:
 #: A program on a cluster: does what lines of JSON tell it, and answers each with a line.
 _PROGRAM = """
 import hashlib, json, sys, threading, zipfile
-from openhands_ray import inventory
+from openhands_ray import inventory, metrics
 from openhands_ray.cluster import connected
 from openhands_ray.config import Settings
 from openhands_ray.errors import OpenHandsRayError
@@ -139,6 +161,15 @@ def attach(sid):
 def run(sid, command):
     say(content=sessions[sid].act({"action": "run", "args": {"command": command}, "timeout": 20}, 30)["content"])
 
+def act(sid, action, **args):
+    try:
+        say(observation=sessions[sid].act({"action": action, "args": args, "timeout": 20}, 30))
+    except OpenHandsRayError as error:
+        say(failed=type(error).__name__, text=str(error))
+
+def info(sid):
+    say(info=sessions[sid].info)
+
 def request(sid, operation, **args):
     say(result=sessions[sid].request(operation, 30, **args))
 
@@ -146,6 +177,15 @@ def upload(sid, path, to):
     from openhands_ray.client import copies
     copies.upload(sessions[sid], path, to, False)
     say(uploaded=sid)
+
+def recording():
+    connected(settings())
+    say(recording=metrics.recording())
+
+def metrics_address():
+    import ray
+    node = ray.nodes()[0]
+    say(url=f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics")
 
 def download(sid, path):
     from openhands_ray.client import copies

@@ -40,6 +40,7 @@ def test_each_setting_has_a_variable() -> None:
         "FILE_LIMIT_BYTES": "0",
         "DISK_LIMIT_BYTES": "2097152",
         "CGROUP": "/sys/fs/cgroup/sessions.slice",
+        "METRICS": "true",
     }
     assert {name.lower() for name in values} == {field.name for field in dataclasses.fields(Settings)}
     settings = Settings.from_environment({f"OPENHANDS_RAY_{name}": value for name, value in values.items()})
@@ -67,6 +68,7 @@ def test_each_setting_has_a_variable() -> None:
         file_limit_bytes=0,
         disk_limit_bytes=2 * 2**20,
         cgroup="/sys/fs/cgroup/sessions.slice",
+        metrics=True,
     )
     assert settings.limits == {
         "memory_bytes": 2**30,
@@ -92,6 +94,7 @@ def test_the_variables_of_ray_and_openhands_count_and_ours_win() -> None:
         ("OPENHANDS_RAY_ISOLATION", "docker", "isolation is one of sandbox, process, not 'docker'"),
         ("OPENHANDS_RAY_CLUSTER_CPUS", "two", "OPENHANDS_RAY_CLUSTER_CPUS is a number, not 'two'"),
         ("OPENHANDS_RAY_WARM_BROWSER", "yes", "OPENHANDS_RAY_WARM_BROWSER is 1 .or true. or 0 .or false."),
+        ("OPENHANDS_RAY_METRICS", "auto", "OPENHANDS_RAY_METRICS is 1 .or true. or 0 .or false."),
         ("OPENHANDS_RAY_START_TIMEOUT_S", "-1", "start_timeout_s cannot be negative"),
         ("OPENHANDS_RAY_SESSION_CPUS", "", "is a number"),
         ("OPENHANDS_RAY_CLUSTER_CPUS", "-2", "cluster_cpus"),

@@ -12,7 +12,7 @@ from typing import IO
 
 from openhands.core.exceptions import AgentRuntimeDisconnectedError
 
-from openhands_ray import wire
+from openhands_ray import metrics, wire
 from openhands_ray.archive import pack
 from openhands_ray.errors import OpenHandsRayError, SessionLostError, SessionTimeoutError, TransferError
 from openhands_ray.session import Session
@@ -50,6 +50,7 @@ def _send(session: Session, file: IO[bytes], folder: str, name: str, *, archive:
         try:
             while data := file.read(wire.CHUNK_BYTES):
                 session.request("write_chunk", PART_TIMEOUT_S, transfer=transfer, data=data)
+                metrics.record(metrics.COPIED, len(data), direction="to")
             session.request("finish_upload", None, transfer=transfer, folder=folder, name=name, archive=archive)
         except BaseException:
             _cancel(session, transfer)
@@ -80,6 +81,7 @@ def _receive(session: Session, transfer: str, file: IO[bytes]) -> None:
     size = wire.CHUNK_BYTES
     while data := session.request("read_chunk", PART_TIMEOUT_S, transfer=transfer, size=size):
         file.write(data)
+        metrics.record(metrics.COPIED, len(data), direction="from")
         if len(data) < size:
             return
 

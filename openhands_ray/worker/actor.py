@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from openhands_ray.worker.sandbox import (
     executor_environment,
     sandbox_problem,
 )
+from openhands_ray.worker.telemetry import Telemetry
 from openhands_ray.worker.volumes import Volume
 
 #: The package that runs here; the executor runs exactly the same files.
@@ -47,7 +49,7 @@ CLOSE_TIMEOUT_S = 3
 class SessionActor:
     """One session. Method calls that Ray makes at the same time are answered side by side."""
 
-    def __init__(self, spec: dict[str, Any]) -> None:
+    def __init__(self, spec: dict[str, Any], telemetry: Telemetry | None = None) -> None:
         """Start the executor and wait until its shell is ready.
 
         Args:
@@ -59,11 +61,15 @@ class SessionActor:
                 fields of ``Limits``), ``network`` (``"host"`` or ``"none"``), ``cgroup`` (the control group below which
                 those of sessions are made, or None), ``ahead`` (whether it is started ahead of need) and
                 ``idle_limit_s`` (seconds without an action after which it ends, 0 for never).
+            telemetry: whom to tell what it does. None: nobody.
 
         Raises:
             SessionStartError: the sandbox or the shell could not be started, or nothing on this node holds a limit
                 that is asked for; nothing is left of it.
         """
+        self._placed_at = time.time()
+        self._telemetry = telemetry or Telemetry()
+        self._telemetry.begin()
         keep_freed_memory()
         isolation = _isolation(spec["isolation"])
         network = spec.get("network", "host") == "host"
@@ -108,6 +114,7 @@ class SessionActor:
             raise
         if limit_s := spec.get("idle_limit_s"):
             self._activity.when_idle_for(limit_s, self._end)
+        self._telemetry.watch(self.status)
 
     def _start(self, spec: dict[str, Any]) -> None:
         (self._actions, theirs), (self._controls, their_controls) = socket.socketpair(), socket.socketpair()
@@ -161,11 +168,15 @@ class SessionActor:
         Raises:
             SessionLostError: the executor has ended; the action may have run.
         """
+        kind, began = str(wire.peek(request, "action")), time.perf_counter()
+        answer = None
         try:
-            with self._activity.of(str(wire.peek(request, "action"))):
+            with self._activity.of(kind):
                 answer = self._relay(self._actions, self._action_lock, request)
         except SessionLostError as error:
             raise SessionLostError(" ".join([str(error), *self._news()])) from None
+        finally:
+            self._telemetry.acted(kind, answer, time.perf_counter() - began)
         news = self._news()
         return observations.with_notes(answer, news) if news else answer
 
@@ -223,6 +234,11 @@ class SessionActor:
                     "The shell's and the kernel's state are lost."
                 ) from None
 
+    def welcome(self, sid: str) -> dict[str, Any]:
+        """Give the session its id; return its ``info``, and ``placed_at``: when its actor began, seconds since 1970."""
+        self._telemetry.name(sid)
+        return {**self.info(), "placed_at": self._placed_at}
+
     def info(self) -> dict[str, Any]:
         """Return what this session is: its processes, its walls, and the code that it runs."""
         return {
@@ -261,6 +277,7 @@ class SessionActor:
     def close(self) -> None:
         """End the session: its processes and its folders. Idempotent."""
         self._activity.end()
+        self._telemetry.end()
         process, self._process = self._process, None
         if process is not None:
             for channel in (self._actions, self._controls, self._letters):

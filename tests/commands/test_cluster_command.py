@@ -74,6 +74,7 @@ def test_a_cluster_from_start_to_stop(commands: Commands) -> None:
     assert stranger.process.wait(60) != 0  # without the token nobody is answered
 
     driver = Driver(address, **environment)
+    assert driver.ask("recording") == {"recording": False}  # nobody could read it: a lean cluster exports nothing
     driver.create("mine")
     assert driver.ask("run", sid="mine", command="echo here")["content"] == "here"
     (row,) = json.loads(commands.run("sessions", "--json"))

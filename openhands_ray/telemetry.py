@@ -1,0 +1,70 @@
+"""What the actor of a session tells Ray of it: metrics, and logs that carry the session's id."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from openhands_ray import metrics, wire
+from openhands_ray.errors import SessionLostError
+from openhands_ray.worker.telemetry import Telemetry
+
+#: A session's state and memory are looked at so often in Ray's interval of exporting: it forgets a gauge after two.
+LOOKS = 1.25
+
+
+class RayTelemetry(Telemetry):
+    """Made by the program that starts a session, and sent to the session's actor.
+
+    Args:
+        metrics: whether they are recorded; None: where the actor's node exports them.
+    """
+
+    def __init__(self, metrics: bool | None) -> None:
+        self._metrics = metrics
+
+    def begin(self) -> None:
+        self._sid, self._ended = "", threading.Event()
+        metrics.begin(self._metrics)
+
+    def watch(self, status: Callable[[], dict[str, Any]]) -> None:
+        if metrics.recording():
+            threading.Thread(target=self._look, args=(status,), name="metrics", daemon=True).start()
+
+    def name(self, sid: str) -> None:
+        self._sid = sid
+
+    def acted(self, action: str, answer: bytes | None, seconds: float) -> None:
+        if metrics.recording():
+            metrics.record(metrics.ACTIONS, action=action, outcome=outcome(answer))
+            metrics.record(metrics.ACTION_SECONDS, seconds, action=action)
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def _look(self, status: Callable[[], dict[str, Any]]) -> None:
+        import ray
+
+        before, pause_s = "", ray._config.metrics_report_interval_ms() / 1e3 / LOOKS
+        while not self._ended.wait(pause_s):
+            try:
+                now = status()
+            except SessionLostError:
+                return
+            state = "warm" if now["ahead"] and not self._sid else now["state"]
+            if before not in ("", state):
+                metrics.record(metrics.SESSIONS, 0, state=before)
+            metrics.record(metrics.SESSIONS, 1, state=state)
+            metrics.record(metrics.MEMORY, now["memory_bytes"], sid=self._sid)
+            before = state
+
+
+def outcome(answer: bytes | None) -> str:
+    """Return how an action went: ``ok``, ``error`` (it was answered by an error), ``paused`` (not run) or ``lost``."""
+    if answer is None:
+        return "lost"
+    kind = wire.peek(answer, "observation", "observation")
+    if kind is None:
+        return "paused" if wire.peek(answer, "paused") else "error"  # a sandbox may send what it likes
+    return "error" if kind == "error" else "ok"
