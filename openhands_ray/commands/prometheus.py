@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from openhands_ray.inventory import NodeRow, SessionRow
+from openhands_ray.metrics import PREFIX
 
 #: All of them are exported, those that no session is in as 0, so that alerts see them go.
 STATES = ("pending", "warm", "idle", "running", "paused", "silent")
@@ -60,7 +61,7 @@ def _free(nodes: Iterable[NodeRow]) -> Iterator[Sample]:
 
 
 def _metric(name: str, kind: str, text: str, samples: list[Sample]) -> str:
-    name = f"openhands_ray_{name}"
+    name = PREFIX + name
     lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
     for labels, value in samples:
         told = ",".join(f'{label}="{_escaped(each)}"' for label, each in labels.items())

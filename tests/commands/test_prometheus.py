@@ -6,8 +6,10 @@ import re
 from prometheus_client.parser import text_string_to_metric_families
 from support import ROOT
 
+from openhands_ray import metrics
 from openhands_ray.commands.prometheus import STATES, exposition
 from openhands_ray.inventory import NodeRow, SessionRow
+from openhands_ray.metrics import PREFIX
 from openhands_ray.placement import Node
 
 USED = SessionRow(
@@ -50,12 +52,29 @@ def test_an_empty_cluster() -> None:
     assert {value for _, value in read(exposition([], []))["openhands_ray_sessions"]} == {0}
 
 
-def test_dashboard_and_alerts_use_what_is_exported() -> None:
-    exported = set(read(exposition([USED], [NodeRow(NODE, 1)])))
+def test_dashboard_and_alerts_use_all_that_is_exported_and_nothing_else() -> None:
+    printed = set(read(exposition([USED], [NodeRow(NODE, 1)])))
+    parts = {"histogram": ["_bucket"], "counter": [""], "gauge": [""]}
+    of_ray = {f"ray_{PREFIX}{metric.name}{part}" for metric in metrics.ALL for part in parts[metric.kind]}
     dashboard = json.loads((ROOT / "deploy/grafana.json").read_text())
     alerts = (ROOT / "deploy/alerts.yml").read_text()
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    used: set[str] = set()
     for text in (alerts, *expressions):
-        used = set(re.findall(r"openhands_ray_\w+", text))
-        assert used
-        assert used <= exported
+        names = set(re.findall(rf"\b(?:ray_)?{PREFIX}\w+", text))
+        assert names
+        assert names <= printed | of_ray
+        used |= names
+    assert used == printed | of_ray
+
+
+def test_labels_in_the_dashboard_and_the_alerts_exist() -> None:
+    labels = {label for metric in metrics.ALL for label in metric.labels} | {"NodeAddress", "le"}  # Ray's, Prometheus'
+    labels |= {label for samples in read(exposition([USED], [NodeRow(NODE, 1)])).values() for label in samples[0][0]}
+    for file in ("grafana.json", "alerts.yml"):
+        text = (ROOT / "deploy" / file).read_text().replace('\\"', '"')
+        grouped = {each.strip() for found in re.findall(r"by \(([^)]*)\)", text) for each in found.split(",")}
+        matched = set(re.findall(r"[{,]\s*(\w+)(?:=~|!=|=)\"", text))
+        shown = set(re.findall(r"{{\s*(?:\$labels\.)?(\w+)\s*}}", text))
+        assert grouped | matched | shown <= labels
+        assert all((grouped, matched, shown))
