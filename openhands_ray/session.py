@@ -213,6 +213,11 @@ class Session:
         receiving = self._running().receive.options(concurrency_group="receive").remote(reader)
         return wire.unpack(self._get(receiving, "receive", None))
 
+    @property
+    def log_context(self) -> dict[str, str]:
+        """What log records about this session carry (``extra``)."""
+        return {"session_id": self.sid}
+
     def _running(self) -> Any:
         if self._actor is None:
             raise SessionLostError(f"The session {self.sid!r} was closed. Nothing was asked of it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,9 @@ from openhands_ray.worker.telemetry import Telemetry
 
 #: A session's state and memory are looked at so often in Ray's interval of exporting: it forgets a gauge after two.
 LOOKS = 1.25
+
+#: Of an actor's logs, unless the program has set another: Ray's own format, and what its formatters do with more.
+LOG_FORMAT = "%(asctime)s\t%(levelname)s %(name)s -- %(message)s session_id=%(session_id)s"
 
 
 class RayTelemetry(Telemetry):
@@ -26,7 +30,20 @@ class RayTelemetry(Telemetry):
 
     def begin(self) -> None:
         self._sid, self._ended = "", threading.Event()
+        self._label_logs()
         metrics.begin(self._metrics)
+
+    def _label_logs(self) -> None:
+        """Have all that this process logs carry ``session_id``, also as the program's ``ray.LoggingConfig`` has it."""
+        handlers = logging.getLogger().handlers
+        if not handlers:
+            logging.basicConfig(format=LOG_FORMAT)
+        for handler in handlers:
+            handler.addFilter(self._label)
+
+    def _label(self, record: logging.LogRecord) -> bool:
+        record.session_id = self._sid
+        return True
 
     def watch(self, status: Callable[[], dict[str, Any]]) -> None:
         if metrics.recording():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from openhands_ray import metrics, registry
@@ -47,7 +48,7 @@ class Queued:
     def __init__(self, sid: str, name: str, settings: Settings, told: Told | None) -> None:
         self.waits = False
         self._sid, self._name, self._settings = sid, name, settings
-        self._told = told or log.info
+        self._told = told or partial(log.info, extra={"session_id": sid})
         self._needs = Needs.of(settings)
 
     def wait(self, answer: Any) -> None:

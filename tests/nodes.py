@@ -178,6 +178,11 @@ def upload(sid, path, to):
     copies.upload(sessions[sid], path, to, False)
     say(uploaded=sid)
 
+def log_as_json():
+    import ray
+    ray.init(ADDRESS, logging_config=ray.LoggingConfig(encoding="JSON", log_level="DEBUG"), log_to_driver=False)
+    say(logging="JSON")
+
 def recording():
     connected(settings())
     say(recording=metrics.recording())

@@ -104,4 +104,4 @@ def _cancel(session: Session, transfer: str) -> None:
     try:
         session.request("cancel", PART_TIMEOUT_S, transfer=transfer)
     except (OSError, ValueError, OpenHandsRayError) as error:
-        log.warning("A copy could not be cancelled: %s", error)
+        log.warning("A copy could not be cancelled: %s", error, extra=session.log_context)

@@ -79,9 +79,10 @@ class Post:
                 if output is not None:
                     output.feed(letter["data"])
                 if letter.get("last_words"):
-                    log.warning("An MCP server ended; its last words: %s", letter["last_words"].strip())
+                    last_words = letter["last_words"].strip()
+                    log.warning("An MCP server ended; its last words: %s", last_words, extra=self.session.log_context)
         except OpenHandsRayError as error:
-            log.debug("No MCP server is heard any more: %s", error)
+            log.debug("No MCP server is heard any more: %s", error, extra=self.session.log_context)
         for output in list(self._outputs.values()):
             output.feed(b"")
 
@@ -158,7 +159,8 @@ class _Run:
                 tasks.cancel_scope.cancel()
         except Exception as error:
             if started.done():
-                log.warning("The MCP server %r failed: %s", server.name, error)
+                context = self._post.session.log_context
+                log.warning("The MCP server %r failed: %s", server.name, error, extra=context)
             else:
                 started.set_exception(error)
         finally:

@@ -49,6 +49,6 @@ def _pass_on(session: Session, callback: LineCallback, *, wanted: bool) -> None:
         for line in session.request("shell_output", TIMEOUT_S, wanted=wanted):
             callback(line)
     except OpenHandsRayError as error:  # the action itself will tell
-        log.debug("The shell's output cannot be followed: %s", error)
+        log.debug("The shell's output cannot be followed: %s", error, extra=session.log_context)
     except Exception:  # the subscriber's own; the command goes on
-        log.exception("The subscriber to the shell's output failed")
+        log.exception("The subscriber to the shell's output failed", extra=session.log_context)

@@ -7,6 +7,7 @@ cluster is known, so that all of this runs without Ray too.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -27,6 +28,8 @@ from openhands_ray.worker import cgroup, observations, vscode
 from openhands_ray.worker.activity import Activity
 from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.limits import Limits, hold
+from openhands_ray.worker.logs import LogReceiver
+from openhands_ray.worker.logs import channel as log_channel
 from openhands_ray.worker.mailbox import Mailbox
 from openhands_ray.worker.ports import application_ports
 from openhands_ray.worker.sandbox import (
@@ -44,6 +47,8 @@ CODE = Path(openhands_ray.__file__).parent
 
 #: Seconds that an executor has to end by itself after its socket closed, before it is killed.
 CLOSE_TIMEOUT_S = 3
+
+log = logging.getLogger(__name__)
 
 
 class SessionActor:
@@ -118,10 +123,12 @@ class SessionActor:
 
     def _start(self, spec: dict[str, Any]) -> None:
         (self._actions, theirs), (self._controls, their_controls) = socket.socketpair(), socket.socketpair()
-        self._letters, their_letters = socket.socketpair()
+        (self._letters, their_letters), (self._logs, their_logs) = socket.socketpair(), log_channel()
         self._mailbox = Mailbox(self._letters)
+        LogReceiver(self._logs)
         ending, lifeline = os.pipe()
-        fds = (theirs.fileno(), their_controls.fileno(), their_letters.fileno(), lifeline)
+        ends = (theirs, their_controls, their_letters, their_logs)
+        fds = (*(each.fileno() for each in ends), lifeline)
         environment = {**self._sandbox.environment(), **spec["environment"]}
         argv = self._sandbox.wrap(executor_argv(fds, CODE), CODE)
         self._process = subprocess.Popen(
@@ -136,7 +143,7 @@ class SessionActor:
         self._sandbox.remove_at_the_end_of(ending, [] if self._group is None else self._group.folders)
         for fd in (ending, lifeline):
             os.close(fd)
-        for channel in (theirs, their_controls, their_letters):
+        for channel in ends:
             channel.close()
         start = {
             "workspace": self._sandbox.workspace,
@@ -150,6 +157,7 @@ class SessionActor:
             "confined": self._sandbox.isolation == "sandbox",
             "rlimits": self._held.rlimits,
             "watched": self._held.watched,
+            "log_level": log.getEffectiveLevel(),
         }
         wire.send_frame(self._actions, wire.pack(start))
         answer = wire.unpack(wire.receive_frame(self._actions))
@@ -174,6 +182,7 @@ class SessionActor:
             with self._activity.of(kind):
                 answer = self._relay(self._actions, self._action_lock, request)
         except SessionLostError as error:
+            log.error("%s The action was %s.", error, kind)
             raise SessionLostError(" ".join([str(error), *self._news()])) from None
         finally:
             self._telemetry.acted(kind, answer, time.perf_counter() - began)
@@ -186,6 +195,8 @@ class SessionActor:
             return []
         news = self._group.news()
         notes = [self._limits.exceeded(limit, self._held.group[limit]) for limit in news]
+        for note in notes:
+            log.warning("%s", note)
         with contextlib.suppress(SessionLostError):
             if "processes" in news and self._is_full():  # nothing could run any more, not even what would end them
                 self.control(wire.pack({"operation": "end_processes"}))
@@ -237,6 +248,7 @@ class SessionActor:
     def welcome(self, sid: str) -> dict[str, Any]:
         """Give the session its id; return its ``info``, and ``placed_at``: when its actor began, seconds since 1970."""
         self._telemetry.name(sid)
+        log.info("The session is there, as a %s.", self._sandbox.isolation)
         return {**self.info(), "placed_at": self._placed_at}
 
     def info(self) -> dict[str, Any]:
@@ -271,6 +283,7 @@ class SessionActor:
 
     def _end(self) -> None:
         """End the session, and the actor with it."""
+        log.warning("The session has had no action for %.0f seconds, and ends.", self._activity.idle_s())
         self.close()
         os.kill(os.getpid(), signal.SIGTERM)  # Ray ends its worker, and tells all who ask that it has gone
 
@@ -280,7 +293,7 @@ class SessionActor:
         self._telemetry.end()
         process, self._process = self._process, None
         if process is not None:
-            for channel in (self._actions, self._controls, self._letters):
+            for channel in (self._actions, self._controls, self._letters, self._logs):
                 with contextlib.suppress(OSError):
                     channel.shutdown(socket.SHUT_RDWR)
             try:

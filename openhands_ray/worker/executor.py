@@ -1,8 +1,8 @@
 """The session itself: a process inside the sandbox that runs every action.
 
-It has three sockets to the actor outside. Actions come one at a time over the first; what must not wait behind a
-running action (listing files, copies) comes over the second; what the session sends by itself goes over the third. When
-the first closes, the session ends.
+It has four sockets to the actor outside. Actions come one at a time over the first; what must not wait behind a
+running action (listing files, copies) comes over the second; what the session sends by itself goes over the third, and
+what is logged over the last. When the first closes, the session ends.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from openhands_ray.worker.heap import keep_freed_memory
 from openhands_ray.worker.ipython import IPython
 from openhands_ray.worker.landlock import enter_scope
 from openhands_ray.worker.limits import Limits, confine
+from openhands_ray.worker.logs import LogSender
 from openhands_ray.worker.mcp_servers import Servers
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.orphans import Gravedigger, adopt
@@ -203,14 +204,16 @@ def main() -> None:
     """Serve the sockets whose descriptors are the arguments, until the first closes."""
     for fd in sys.argv[1:]:
         os.set_inheritable(int(fd), False)  # the last is held, and no more: its end tells that this process has gone
-    actions, controls, letters = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:4])
+    actions, controls, letters, logs = (socket.socket(fileno=int(fd)) for fd in sys.argv[1:5])
     _default_signals()
     adopt()
     _leave_the_error_stream()
     enter_scope()
     keep_freed_memory()
     try:
-        executor = Executor(wire.unpack(wire.receive_frame(actions)), letters)
+        start = wire.unpack(wire.receive_frame(actions))
+        _log_to(logs, start.get("log_level", logging.WARNING))
+        executor = Executor(start, letters)
     except (ShellError, OSError, KeyError) as error:
         wire.send_frame(actions, wire.pack({"error": str(error)}))
         return
@@ -227,6 +230,12 @@ def _default_signals() -> None:
     for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, lambda *_: None)  # a handler, and not SIG_IGN, goes at exec
+
+
+def _log_to(channel: socket.socket, level: int) -> None:
+    root = logging.getLogger()
+    root.addHandler(LogSender(channel, level))
+    root.setLevel(level)
 
 
 def _leave_the_error_stream() -> None:

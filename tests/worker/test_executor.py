@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import tempfile
@@ -13,17 +14,19 @@ import pytest
 
 from openhands_ray import wire
 from openhands_ray.worker.actor import CODE
+from openhands_ray.worker.logs import channel as log_channel
 from openhands_ray.worker.sandbox import executor_argv, executor_environment
 
 
 class Program:
     def __init__(self, folder: Path, /, **start: Any) -> None:
-        (self.actions, a), (self.controls, b), (self.letters, c) = (socket.socketpair() for _ in range(3))
-        fds = (a.fileno(), b.fileno(), c.fileno())
+        pairs = [*(socket.socketpair() for _ in range(3)), log_channel()]
+        (self.actions, self.controls, self.letters, self.logs), ends = zip(*pairs, strict=True)
+        fds = tuple(each.fileno() for each in ends)
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder)}
         env = executor_environment(environment)
         self.process = subprocess.Popen(executor_argv(fds, CODE), pass_fds=fds, env=env, cwd="/")
-        for channel in (a, b, c):
+        for channel in ends:
             channel.close()
         default = {"workspace": "/workspace", "folder": str(folder), "no_change_timeout_s": 10, "kernel": False}
         self.answer = self.ask({**default, "environment": environment, **start})
@@ -34,7 +37,7 @@ class Program:
         return wire.unpack(wire.receive_frame(channel))
 
     def close(self) -> int:
-        for channel in (self.actions, self.controls, self.letters):
+        for channel in (self.actions, self.controls, self.letters, self.logs):
             channel.close()
         return self.process.wait(10)
 
@@ -66,4 +69,15 @@ def test_the_sockets_are_not_inherited_by_the_shell(folder: Path) -> None:
     program = Program(folder)
     answer = program.ask({"action": "run", "args": {"command": "ls -l /proc/$$/fd | grep -c socket"}, "timeout": 10})
     assert answer["observation"]["content"] == "0"
+    program.close()
+
+
+def test_what_it_logs_goes_out(folder: Path) -> None:
+    program = Program(folder, log_level=logging.DEBUG)
+    program.ask({"action": "run", "args": {}, "timeout": 10})
+    record = wire.unpack(program.logs.recv(1 << 16))
+    while record["name"] != "openhands_ray.worker.executor":  # libraries have something to say, too
+        record = wire.unpack(program.logs.recv(1 << 16))
+    assert record["level"] == logging.DEBUG
+    assert record["text"].startswith("The action run failed: Traceback")
     program.close()
