@@ -31,8 +31,8 @@ class Settings:
         placement: ``spread`` sessions over the nodes, or ``pack`` them: fill a node before the next one is used.
         queue_timeout_s: Seconds that a session may wait for a place where no node has room for it.
         idle_limit_s: Seconds without an action after which a session that outlives its process ends. 0: never.
-        warm_sessions: Sessions that are kept ready ahead of need, about 60 MB each. None: one, as soon as the process
-            has asked for a second session.
+        warm_sessions: Sessions that are kept ready ahead of need for each node that has what they ask for, about 60 MB
+            each. None: one in all, as soon as the process has asked for a second session.
         warm_browser: Start Chromium along with each session, in the background; else its first page does.
             With ``warm_sessions``, it is there before its session is asked for.
         cluster_cpus: CPUs that a private cluster says that it has. None: those of the machine.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from openhands_ray.cluster import is_private
 from openhands_ray.config import Settings, pairs
 
 #: Ray forwards an actor that asks for nothing to a random node, where each node deals round robin by itself; one that
@@ -104,6 +105,14 @@ def has_room(settings: Settings) -> bool:
     """Return whether a node has room for a session now."""
     needs = Needs.of(settings)
     return not (needs.resources or needs.labels) or any(needs.fit(node) for node in nodes())
+
+
+def nodes_for(settings: Settings) -> int:
+    """Return for how many nodes sessions are kept warm: those that sessions are spread over, now."""
+    if settings.placement == "pack" or is_private():  # of which there is one node, and no need to ask
+        return 1
+    needs = Needs.of(settings)
+    return sum(needs.could_fit(node) for node in nodes())
 
 
 def nodes() -> list[Node]:

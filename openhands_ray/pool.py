@@ -39,16 +39,22 @@ class Pool:
 
     Args:
         start: starts one, without waiting for it.
-        size: how many to keep. None: one, from the second session that is asked for on, since a program that has
-            asked twice will ask again.
+        size: how many to keep for each node. None: one in all, from the second session that is asked for on, since a
+            program that has asked twice will ask again.
         has_room: whether the cluster has room for one more. What is started ahead of need waits in no queue.
+        nodes: how many nodes there are for them.
     """
 
     def __init__(
-        self, start: Callable[[], Started], size: int | None, has_room: Callable[[], bool] = lambda: True
+        self,
+        start: Callable[[], Started],
+        size: int | None,
+        has_room: Callable[[], bool] = lambda: True,
+        nodes: Callable[[], int] = lambda: 1,
     ) -> None:
         self._start = start
         self._has_room = has_room
+        self._nodes = nodes
         self._size = size
         self._asked = 0
         self._warm: deque[Started] = deque()
@@ -63,13 +69,14 @@ class Pool:
     def fill(self) -> None:
         """Start what is missing, as far as there is room."""
         with self._lock:
-            while len(self._warm) < self._wanted() and _memory_is_free() and self._has_room():
+            wanted = self._wanted()
+            while len(self._warm) < wanted and _memory_is_free() and self._has_room():
                 self._warm.append(self._start())
 
     def _wanted(self) -> int:
         if self._size is None:
             return int(self._asked > 1)
-        return self._size
+        return self._size and self._size * self._nodes()
 
     def drain(self) -> list[Started]:
         """Take all of them out, to be ended."""

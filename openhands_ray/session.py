@@ -266,8 +266,8 @@ def _pool(spec: dict[str, Any], settings: Settings) -> Pool:
     """Return the pool of warm sessions that are exactly what ``spec`` asks for."""
     with _lock:
         start = partial(_start, spec, settings, ahead=True)
-        has_room = partial(placement.has_room, settings)
-        return _pools.setdefault((wire.pack(spec), settings), Pool(start, settings.warm_sessions, has_room))
+        has_room, nodes = partial(placement.has_room, settings), partial(placement.nodes_for, settings)
+        return _pools.setdefault((wire.pack(spec), settings), Pool(start, settings.warm_sessions, has_room, nodes))
 
 
 def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahead: bool = False) -> Started:

@@ -203,6 +203,11 @@ def close(sid):
     sessions.pop(sid).close()
     say(closed=sid)
 
+def drain():
+    from openhands_ray import session
+    session._end([warm.actor for pool in session._pools.values() for warm in pool.drain()])
+    say(drained=True)
+
 def rows():
     connected(settings())
     say(rows=[vars(row) for row in inventory.sessions()])

@@ -77,6 +77,24 @@ def test_sessions_are_spread_and_each_is_where_its_needs_are_met(driver: Driver)
     assert len(states) == 12
 
 
+def test_warm_sessions_are_kept_for_each_node_and_spread(driver: Driver) -> None:
+    taken = [driver.create(f"warm-{number}", warm_sessions=2) for number in range(6)]
+    assert Counter(taken) == {HEAD: 2, PLAIN: 2, SPECIAL: 2}
+    assert warm_places(driver) == {HEAD: 2, PLAIN: 2, SPECIAL: 2}
+    driver.ask("drain")
+    assert driver.create("labelled", warm_sessions=1, session_labels="zone=far") == SPECIAL
+    assert warm_places(driver) == {SPECIAL: 1}
+    assert driver.create("taken", warm_sessions=1, session_labels="zone=far") == SPECIAL
+
+
+def warm_places(driver: Driver) -> Counter[str]:
+    """Wait until what was started ahead is warm; return how much of it each node has."""
+    while {"pending", "silent"} & {row["state"] for row in driver.ask("rows")["rows"]}:
+        pass
+    rows = driver.ask("rows")["rows"]
+    return Counter(row["node"] for row in rows if row["state"] == "warm")
+
+
 def test_who_waits_hears_its_position_and_takes_what_becomes_free(driver: Driver) -> None:
     driver.create("holder", session_resources="slot=1")
     driver.tell("begin", sid="first", session_resources="slot=1")
@@ -102,6 +120,14 @@ def test_a_node_that_joins_is_used_by_who_waits(driver: Driver, nodes: Nodes) ->
     assert "None of them is large enough" in driver.hear()["told"]
     joined = nodes.add(resources={"late": 1})
     assert next_created(driver) == {"created": "early", "node": joined}
+
+
+def test_warm_sessions_are_kept_for_a_node_that_joins(driver: Driver, nodes: Nodes) -> None:
+    driver.create("before", warm_sessions=1)
+    kept = warm_places(driver).total()
+    nodes.add()
+    driver.create("after", warm_sessions=1)
+    assert warm_places(driver).total() == kept + 1
 
 
 def next_created(driver: Driver) -> dict[str, Any]:

@@ -64,6 +64,27 @@ def test_none_is_started_where_the_cluster_has_no_room() -> None:
     assert start.count == 1
 
 
+def test_they_are_kept_for_each_node() -> None:
+    start, nodes = Starter(), iter([2, 3, 1])
+    warm = Pool(start, 2, nodes=lambda: next(nodes))
+    for started in (4, 6, 6):  # none is ended because a node has gone
+        warm.fill()
+        assert start.count == started
+
+
+@pytest.mark.parametrize("size", [0, None])
+def test_nodes_are_not_counted_for_nothing(size: int | None) -> None:
+    def count() -> int:
+        raise AssertionError
+
+    start = Starter()
+    warm = Pool(start, size, nodes=count)
+    for _ in range(2):
+        warm.take()
+        warm.fill()
+    assert start.count == (size is None)
+
+
 SPEC: dict[str, Any] = {
     "workspace": "/workspace",
     "isolation": None,
