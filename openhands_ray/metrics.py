@@ -36,17 +36,25 @@ class Metric:
     boundaries: tuple[float, ...] = ()
 
 
-# From the actor of each session.
-ACTIONS = Metric(
-    "actions_total", "counter", "Actions by type and outcome: ok, error, paused or lost.", ("action", "outcome")
-)
-ACTION_SECONDS = Metric(
-    "action_seconds", "histogram", "How long actions took on the session's node.", ("action",), _ACTION_SECONDS
-)
+# From the actor of each session, and from the program that waits for it as long as it is pending. Gauges go with them.
 SESSIONS = Metric("sessions", "gauge", "Sessions by state.", ("state",))
 MEMORY = Metric("session_memory_bytes", "gauge", "Unique memory of a session: its actor and all below it.", ("sid",))
 
-# From the programs that start sessions and use them.
+# From the programs that start sessions and use them, and not from each session: Ray keeps the counters and histograms
+# of every process that there ever was, and ten thousand sessions would be ten thousand times as many.
+ACTIONS = Metric(
+    "actions_total",
+    "counter",
+    "Actions by type and outcome: ok, error (an error was observed), paused, timeout, lost, or failed otherwise.",
+    ("action", "outcome"),
+)
+ACTION_SECONDS = Metric(
+    "action_seconds",
+    "histogram",
+    "From sending an action until its observation is there.",
+    ("action",),
+    _ACTION_SECONDS,
+)
 POOL_REQUESTS = Metric(
     "pool_requests_total", "counter", "Sessions asked of the pool of warm ones, by result: hit or miss.", ("result",)
 )
@@ -67,7 +75,7 @@ LOST = Metric("sessions_lost_total", "counter", "Sessions that ended while a pro
 COPIED = Metric("copied_bytes_total", "counter", "Bytes copied to and from sessions.", ("direction",))
 
 ALL = (
-    ACTIONS, ACTION_SECONDS, SESSIONS, MEMORY, POOL_REQUESTS, START_SECONDS, PLACEMENT_SECONDS, LOST, COPIED,
+    SESSIONS, MEMORY, ACTIONS, ACTION_SECONDS, POOL_REQUESTS, START_SECONDS, PLACEMENT_SECONDS, LOST, COPIED,
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from openhands_ray.errors import (
     SessionNotFoundError,
     SessionPausedError,
     SessionStartError,
+    SessionTimeoutError,
     translated,
 )
 from openhands_ray.pool import Pool, Started
@@ -182,11 +183,19 @@ class Session:
             SessionLostError: the session ended before it answered.
             SessionPausedError: it is paused; the action was not run.
         """
-        kind = str(action.get("action"))
+        kind = str(getattr(action.get("action"), "value", action.get("action")))  # OpenHands' is an enumeration
+        outcome, began = "failed", time.perf_counter()
         packed = wire.pack({"action": kind, **action})  # the kind comes first, where the actor peeks at it
-        answer = self._get(self._running().act.remote(packed), kind, timeout_s)
-        message = wire.unpack(answer)
-        if "paused" in message:
+        try:
+            message = wire.unpack(self._get(self._running().act.remote(packed), kind, timeout_s))
+            outcome = _outcome(message)
+        except (SessionTimeoutError, SessionLostError) as error:
+            outcome = "lost" if isinstance(error, SessionLostError) else "timeout"
+            raise
+        finally:
+            metrics.record(metrics.ACTIONS, action=kind, outcome=outcome)
+            metrics.record(metrics.ACTION_SECONDS, time.perf_counter() - began, action=kind)
+        if outcome == "paused":
             raise SessionPausedError(f"The session {self.sid!r} is paused. Nothing was run; resume it first.")
         observation: dict[str, Any] = message["observation"]
         return observation
@@ -245,6 +254,14 @@ class Session:
     def _release(self) -> None:
         with contextlib.suppress(OpenHandsRayError), translated(self.sid, "close"):
             registry.release(self.sid, self._name)
+
+
+def _outcome(message: wire.Message) -> str:
+    if "paused" in message:
+        return "paused"
+    observation = message.get("observation")
+    answered = isinstance(observation, dict) and observation.get("observation") != "error"
+    return "ok" if answered else "error"
 
 
 _REMOTE_ERRORS: dict[str, type[Exception]] = {

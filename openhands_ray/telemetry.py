@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from openhands_ray import metrics, wire
+from openhands_ray import metrics
 from openhands_ray.errors import SessionLostError
 from openhands_ray.worker.telemetry import Telemetry
 
@@ -52,11 +52,6 @@ class RayTelemetry(Telemetry):
     def name(self, sid: str) -> None:
         self._sid = sid
 
-    def acted(self, action: str, answer: bytes | None, seconds: float) -> None:
-        if metrics.recording():
-            metrics.record(metrics.ACTIONS, action=action, outcome=outcome(answer))
-            metrics.record(metrics.ACTION_SECONDS, seconds, action=action)
-
     def end(self) -> None:
         self._ended.set()
 
@@ -75,13 +70,3 @@ class RayTelemetry(Telemetry):
             metrics.record(metrics.SESSIONS, 1, state=state)
             metrics.record(metrics.MEMORY, now["memory_bytes"], sid=self._sid)
             before = state
-
-
-def outcome(answer: bytes | None) -> str:
-    """Return how an action went: ``ok``, ``error`` (it was answered by an error), ``paused`` (not run) or ``lost``."""
-    if answer is None:
-        return "lost"
-    kind = wire.peek(answer, "observation", "observation")
-    if kind is None:
-        return "paused" if wire.peek(answer, "paused") else "error"  # a sandbox may send what it likes
-    return "error" if kind == "error" else "ok"

@@ -51,24 +51,18 @@ def unpack(data: bytes) -> Message:
     return message
 
 
-def peek(data: bytes, *path: str) -> Any:
-    """Return what is below the keys of ``path`` if it is near the beginning of a message, else None.
-
-    Takes a microsecond for each.
-    """
+def peek(data: bytes, key: str) -> Any:
+    """Return the value of ``key`` if it is near the beginning of a message, else None. Takes a microsecond."""
     unpacker = msgpack.Unpacker(read_size=PEEK_BYTES, max_buffer_size=PEEK_BYTES, strict_map_key=False)
     unpacker.feed(data[:PEEK_BYTES])
     try:
-        for key in path:
-            for _ in range(unpacker.read_map_header()):
-                if unpacker.unpack() == key:
-                    break
-                unpacker.skip()
-            else:
-                return None
-        return unpacker.unpack()
+        for _ in range(unpacker.read_map_header()):
+            if unpacker.unpack() == key:
+                return unpacker.unpack()
+            unpacker.skip()
     except (msgpack.OutOfData, ValueError):
-        return None
+        pass
+    return None
 
 
 def _plain(value: object) -> object:

@@ -14,7 +14,6 @@ import psutil
 
 from openhands_ray import wire
 from openhands_ray.worker.actor import SessionActor
-from openhands_ray.worker.telemetry import Telemetry
 
 Observation = dict[str, Any]
 
@@ -30,9 +29,9 @@ QUIET = {"LOG_LEVEL": "ERROR", "LOG_TO_FILE": "false", "OPENAI_API_KEY": SECRET,
 class LocalSession:
     """A session as Ray would run it, in this process."""
 
-    def __init__(self, isolation: str, telemetry: Telemetry | None = None, **spec: Any) -> None:
+    def __init__(self, isolation: str, **spec: Any) -> None:
         start = {"sid": "test", "workspace": "/workspace", "isolation": isolation, "volumes": [], "environment": {}}
-        self.actor = SessionActor({**start, "no_change_timeout_s": 10, "kernel": False, **spec}, telemetry)
+        self.actor = SessionActor({**start, "no_change_timeout_s": 10, "kernel": False, **spec})
         self.root: Path = self.actor._sandbox.root
 
     def act(self, action: str, timeout_s: float | None = 30, **args: Any) -> Observation:

@@ -11,33 +11,16 @@ from urllib.request import urlopen
 import psutil
 import pytest
 from nodes import Driver, Nodes
-from openhands.core.exceptions import AgentRuntimeDisconnectedError
-from openhands.events.action import CmdRunAction
+from openhands.core.exceptions import AgentRuntimeDisconnectedError, AgentRuntimeNotReadyError
+from openhands.events.action import CmdRunAction, FileReadAction
 from prometheus_client.parser import text_string_to_metric_families
-from support import LocalSession
 
-from openhands_ray import metrics, wire
+from openhands_ray import metrics
 from openhands_ray.authentication import variables
 from openhands_ray.config import Settings
-from openhands_ray.errors import SessionLostError
-from openhands_ray.telemetry import RayTelemetry, outcome
+from openhands_ray.errors import SessionTimeoutError
 
 Labels = dict[str, str]
-
-
-@pytest.mark.parametrize(
-    ("answer", "found"),
-    [
-        (None, "lost"),
-        (wire.pack({"paused": True}), "paused"),
-        (wire.pack({"observation": {"observation": "run", "content": "x" * 1000}}), "ok"),
-        (wire.pack({"observation": {"observation": "error", "content": "x" * 1000}}), "error"),
-        (wire.pack({"observation": 7}), "error"),
-        (b"nonsense", "error"),
-    ],
-)
-def test_how_an_action_went(answer: bytes | None, found: str) -> None:
-    assert outcome(answer) == found
 
 
 def test_names_tell_their_units() -> None:
@@ -66,26 +49,6 @@ class Recorded:
         return [(labels, value) for name, labels, value in self.values if name == metric.name]
 
 
-def test_what_an_actor_records_of_its_actions(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = LocalSession("process", telemetry=RayTelemetry(False))
-    recorded = Recorded(monkeypatch)
-    session.run("false")
-    session.act("read", path="/none")
-    session.control("pause")
-    session.actor.act(wire.pack({"action": "run", "args": {"command": "echo"}}))
-    session.close()
-    with pytest.raises(SessionLostError):
-        session.run("echo never")
-    assert [tuple(labels.values()) for labels, _ in recorded.of(metrics.ACTIONS)] == [
-        ("run", "ok"),  # whatever its exit code
-        ("read", "error"),
-        ("run", "paused"),
-        ("run", "lost"),
-    ]
-    assert [labels["action"] for labels, _ in recorded.of(metrics.ACTION_SECONDS)] == ["run", "read", "run", "run"]
-    assert all(0 < seconds < 10 for _, seconds in recorded.of(metrics.ACTION_SECONDS))
-
-
 def test_what_a_program_records_of_its_sessions(
     make_runtime: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -101,10 +64,30 @@ def test_what_a_program_records_of_its_sessions(
     (tmp_path / "file").write_bytes(b"x" * 5_000_000)
     first.copy_to(str(tmp_path / "file"), "/workspace")
     assert sum(value for labels, value in recorded.of(metrics.COPIED) if labels == {"direction": "to"}) == 5_000_000
+
+    recorded.values.clear()  # connecting has run commands
+    first.run(CmdRunAction("false"))
+    first.read(FileReadAction("/none"))
+    first.pause()
+    with pytest.raises(AgentRuntimeNotReadyError):
+        first.run(CmdRunAction("echo"))
+    first.resume()
+    with pytest.raises(SessionTimeoutError):
+        first._session.act({"action": "run", "args": {"command": "sleep 0.2", "blocking": True}, "timeout": 20}, 0.01)
     psutil.Process(first._session.info["executor_pid"]).kill()
     for _ in range(2):
         with pytest.raises(AgentRuntimeDisconnectedError):
-            first.run(CmdRunAction("echo never"))
+            first.run(CmdRunAction("sleep 9"))
+    assert [tuple(labels.values()) for labels, _ in recorded.of(metrics.ACTIONS)] == [
+        ("run", "ok"),  # whatever its exit code
+        ("read", "error"),
+        ("run", "paused"),
+        ("run", "timeout"),
+        ("run", "lost"),
+        ("run", "lost"),
+    ]
+    took_s = [seconds for labels, seconds in recorded.of(metrics.ACTION_SECONDS) if labels["action"] == "run"]
+    assert all(0 < seconds < 10 for seconds in took_s)
     assert [value for _, value in recorded.of(metrics.LOST)] == [1]  # once
 
 
@@ -195,7 +178,7 @@ def test_what_a_cluster_exports(exporting: Nodes, environment: dict[str, str], t
     endpoint.wait("sessions", 0, state="pending")
 
     psutil.Process(driver.ask("info", sid="first")["info"]["executor_pid"]).kill()
-    assert driver.ask("act", sid="first", action="run", command="echo never")["failed"] == "SessionLostError"
+    assert driver.ask("act", sid="first", action="run", command="sleep 9")["failed"] == "SessionLostError"
     endpoint.wait("actions_total", 1, action="run", outcome="lost")
     endpoint.wait("sessions_lost_total", 1)
     driver.end()

@@ -33,7 +33,7 @@ def test_a_line_says_whose_it_is(nodes: Nodes) -> None:
         driver.create(sid, warm_sessions=1)  # the last two from the pool, which did not know their ids
     for sid in ("one", "three"):
         psutil.Process(driver.ask("info", sid=sid)["info"]["executor_pid"]).kill()
-        assert "failed" in driver.ask("act", sid=sid, action="run", command="echo never")
+        assert "failed" in driver.ask("act", sid=sid, action="run", command="sleep 9")
         (line,) = [each for each in lines(nodes, f"session_id={sid}\n") if "ended" in each]
         assert "ERROR openhands_ray.worker.actor -- The session" in line
         assert "The action was run." in line

@@ -176,16 +176,13 @@ class SessionActor:
         Raises:
             SessionLostError: the executor has ended; the action may have run.
         """
-        kind, began = str(wire.peek(request, "action")), time.perf_counter()
-        answer = None
+        kind = str(wire.peek(request, "action"))
         try:
             with self._activity.of(kind):
                 answer = self._relay(self._actions, self._action_lock, request)
         except SessionLostError as error:
             log.error("%s The action was %s.", error, kind)
             raise SessionLostError(" ".join([str(error), *self._news()])) from None
-        finally:
-            self._telemetry.acted(kind, answer, time.perf_counter() - began)
         news = self._news()
         return observations.with_notes(answer, news) if news else answer
 

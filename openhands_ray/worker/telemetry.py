@@ -18,8 +18,5 @@ class Telemetry:
     def name(self, sid: str) -> None:
         """Take note of the session's id, which a warm one gets late."""
 
-    def acted(self, action: str, answer: bytes | None, seconds: float) -> None:
-        """Take note of an action of this type, its packed answer, or None where it was lost, and how long it took."""
-
     def end(self) -> None:
         """Take note that the session ends. Idempotent."""
