@@ -31,7 +31,6 @@ class RayTelemetry(Telemetry):
     def begin(self) -> None:
         self._sid, self._ended = "", threading.Event()
         self._label_logs()
-        metrics.begin(self._metrics)
 
     def _label_logs(self) -> None:
         """Have all that this process logs carry ``session_id``, also as the program's ``ray.LoggingConfig`` has it."""
@@ -46,7 +45,7 @@ class RayTelemetry(Telemetry):
         return True
 
     def watch(self, status: Callable[[], dict[str, Any]]) -> None:
-        if metrics.recording():
+        if self._metrics is not False:
             threading.Thread(target=self._look, args=(status,), name="metrics", daemon=True).start()
 
     def name(self, sid: str) -> None:
@@ -58,6 +57,9 @@ class RayTelemetry(Telemetry):
     def _look(self, status: Callable[[], dict[str, Any]]) -> None:
         import ray
 
+        metrics.begin(self._metrics)  # here, since whether this node exports them takes a while to find out
+        if not metrics.recording():
+            return
         before, pause_s = "", ray._config.metrics_report_interval_ms() / 1e3 / LOOKS
         while not self._ended.wait(pause_s):
             try:

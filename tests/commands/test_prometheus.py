@@ -68,6 +68,20 @@ def test_dashboard_and_alerts_use_all_that_is_exported_and_nothing_else() -> Non
     assert used == printed | of_ray
 
 
+def test_the_document_lists_all_of_them() -> None:
+    text = (ROOT / "docs/observability.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*)\|", text, re.MULTILINE)
+    listed = {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    printed = read(exposition([USED], [NodeRow(NODE, 1)]))
+    assert listed.keys() == {metric.name for metric in metrics.ALL} | printed.keys()
+    for metric in metrics.ALL:
+        assert listed[metric.name] == (metric.kind, metric.labels)
+    for name, samples in printed.items():
+        assert set(listed[name][1]) == samples[0][0].keys()
+    alerts = re.findall(r"alert: (\w+)", (ROOT / "deploy/alerts.yml").read_text())
+    assert all(f"`{alert}`" in text for alert in alerts)
+
+
 def test_labels_in_the_dashboard_and_the_alerts_exist() -> None:
     labels = {label for metric in metrics.ALL for label in metric.labels} | {"NodeAddress", "le"}  # Ray's, Prometheus'
     labels |= {label for samples in read(exposition([USED], [NodeRow(NODE, 1)])).values() for label in samples[0][0]}
