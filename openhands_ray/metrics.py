@@ -71,7 +71,11 @@ PLACEMENT_SECONDS = Metric(
     "From asking Ray for a session's actor until that begins to run on its node.",
     boundaries=_START_SECONDS,
 )
-LOST = Metric("sessions_lost_total", "counter", "Sessions that ended while a program used them.")
+LOST = Metric(
+    "sessions_lost_total",
+    "counter",
+    "Sessions that a program found ended: those that it used, and warm ones that it took.",
+)
 COPIED = Metric("copied_bytes_total", "counter", "Bytes copied to and from sessions.", ("direction",))
 
 ALL = (

@@ -245,7 +245,7 @@ class SessionActor:
     def welcome(self, sid: str) -> dict[str, Any]:
         """Give the session its id; return its ``info``, and ``placed_at``: when its actor began, seconds since 1970."""
         self._telemetry.name(sid)
-        log.info("The session is there, as a %s.", self._sandbox.isolation)
+        log.info("The session begins (%s).", self._sandbox.isolation)
         return {**self.info(), "placed_at": self._placed_at}
 
     def info(self) -> dict[str, Any]:
