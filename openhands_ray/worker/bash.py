@@ -134,6 +134,8 @@ class BashSession:
             answer = self._answer_at_once(script, command, is_input, hidden)
             if answer is not None:
                 return answer
+            if command and not is_input and terminal.process.poll() is not None:
+                return self._restarted(command, hidden, ran=False)
             terminal.write(self._prepare(script, command, is_input))
             terminal.last_output = now = time.monotonic()
             quiet_s = None if args.get("blocking") else self._no_change_timeout_s
@@ -300,7 +302,7 @@ class BashSession:
         suffix = f"\n[The command completed with exit code {prompt.exit_code}.{_key_note(command)}]"
         return observations.run(content, command, prompt.metadata(prefix, suffix), hidden)
 
-    def _restarted(self, command: str, hidden: bool) -> Observation:
+    def _restarted(self, command: str, hidden: bool, *, ran: bool = True) -> Observation:
         """The shell has ended (``exit``, ``exec``, a signal): start another and say so, rather than hang."""
         exit_code = self._terminal.process.wait()
         exit_code = exit_code if exit_code >= 0 else 128 - exit_code
@@ -309,9 +311,11 @@ class BashSession:
         if not Path(self.cwd).is_dir():
             self.cwd = self._env["HOME"]
         self._start()
+        said = f"The command completed with exit code {exit_code}.{_key_note(command)}]\n[The shell ended"
+        if not ran:  # it may count on variables that are lost
+            exit_code, said = -1, "The shell had ended before this command, which was not run"
         suffix = (
-            f"\n[The command completed with exit code {exit_code}.{_key_note(command)}]"
-            f"\n[The shell ended, and a new one was started in {self.cwd}: its variables, functions and background "
+            f"\n[{said}, and a new one was started in {self.cwd}: its variables, functions and background "
             "jobs are lost, files are not.]"
         )
         self._prompt.exit_code = exit_code

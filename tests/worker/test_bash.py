@@ -318,8 +318,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_a_shell_that_was_killed_while_nobody_looked(own: BashSession) -> None:
     os.kill(own._terminal.process.pid, signal.SIGKILL)
     own._terminal.process.wait()
-    observation = run(own, "echo again")
-    assert observation["content"] == "again" or "a new one was started" in metadata(observation)["suffix"]
+    observation = run(own, "echo again > ran")
+    assert (observation["content"], metadata(observation)["exit_code"]) == ("", -1)
+    assert "before this command, which was not run, and a new one was started" in metadata(observation)["suffix"]
+    assert content(own, "ls ran") == "ls: cannot access 'ran': No such file or directory"
     assert content(own, "echo then") == "then"
 
 
