@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -67,14 +68,42 @@ def download(session: Session, path: str) -> Path:
     """
     with _copying(f"{path} from the session"):
         transfer = session.request("download", None, path=path)
-        with tempfile.NamedTemporaryFile(prefix="openhands-ray-", suffix=".zip", delete=False) as packed:
-            try:
+        try:
+            with _named_when_whole(tempfile.gettempdir()) as (packed, name):
                 _receive(session, transfer, packed)
-            except BaseException:
-                os.unlink(packed.name)
-                _cancel(session, transfer)
-                raise
-    return Path(packed.name)
+        except BaseException:
+            _cancel(session, transfer)
+            raise
+    return Path(name)
+
+
+@contextmanager
+def _named_when_whole(folder: str) -> Iterator[tuple[IO[bytes], str]]:
+    """Yield a new file and the path that it gets after the body: a process that is killed in it leaves nothing."""
+    name = os.path.join(folder, f"openhands-ray-{secrets.token_hex(8)}.zip")
+    try:
+        fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:  # a file system that has no files without names
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        try:
+            yield file, name
+            file.flush()
+            if not os.path.exists(name):
+                _link(fd, name)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+
+def _link(fd: int, name: str) -> None:
+    folder = os.open(os.path.dirname(name), os.O_PATH | os.O_DIRECTORY)
+    try:
+        # With a folder to start from, Python calls linkat(), which follows the link in /proc.
+        os.link(f"/proc/self/fd/{fd}", os.path.basename(name), dst_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _receive(session: Session, transfer: str, file: IO[bytes]) -> None:
