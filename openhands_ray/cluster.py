@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +24,10 @@ STOP_TIMEOUT_S = 15
 #: Seconds that the machine of a cluster may take to answer at all.
 KNOCK_TIMEOUT_S = 10
 
+#: Where Ray has missed its control service for so many seconds, it ends the program, without a word to it. A private
+#: cluster that has died is no reason: its sessions say so, and the next one gets another cluster.
+_PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": str(10**6)}
+
 log = logging.getLogger(__name__)
 
 
@@ -42,11 +45,17 @@ class Cluster:
         self._temp_dir = temp_dir
         self._access = access
         self._connected = False  # a connection that the program made itself is not closed here
+        self._stopped = False
 
     @property
     def private(self) -> bool:
         """Whether the cluster was started by this process."""
         return self._head is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be asked of it any more: it was left, or is a private one that has died."""
+        return self._stopped or (self._head is not None and self._head.poll() is not None)
 
     @classmethod
     def start(cls, settings: Settings) -> Cluster:
@@ -56,7 +65,7 @@ class Cluster:
             ClusterError: it did not start; nothing is left of it.
         """
         temp_dir = launch.new_folder()
-        access = Access()
+        access = Access(here=_PATIENCE)
         head = launch.start_head(settings, temp_dir, access.environment)
         cluster = cls(head=head, temp_dir=temp_dir, access=access)
         try:
@@ -87,6 +96,19 @@ class Cluster:
         cluster._connected = True
         return cluster
 
+    @property
+    def answers(self) -> bool:
+        """Whether its control service is there. Where it is not, Ray waits for it, and then ends the program."""
+        import ray
+
+        if self.ended or not ray.is_initialized():
+            return False
+        try:
+            knock(ray.get_runtime_context().gcs_address)
+        except ClusterError:
+            return False
+        return True
+
     def memory_bytes(self) -> int:
         """Return the unique memory (USS) of a private cluster's own processes, without the sessions' workers.
 
@@ -101,6 +123,7 @@ class Cluster:
         """Disconnect; a private cluster ends with everything in it. Idempotent."""
         import ray
 
+        self._stopped = True
         head, self._head = self._head, None
         if self._connected and ray.is_initialized():
             ray.shutdown()
@@ -118,7 +141,7 @@ class Cluster:
             head.kill()
             head.wait()
         if self._temp_dir is not None:
-            shutil.rmtree(self._temp_dir, ignore_errors=True)
+            launch.end_remnants(head.pid, self._temp_dir)
 
 
 def knock(address: str) -> None:
@@ -180,22 +203,34 @@ _farewells: list[Callable[[], None]] = []
 def connected(settings: Settings) -> Cluster:
     """Return the process's cluster; at the first call, attach to the one of the settings or start a private one.
 
-    A connection that the program has made itself, by ``ray.init()``, is used as it is.
+    A connection that the program has made itself, by ``ray.init()``, is used as it is; a private cluster that has died
+    is replaced.
 
     Raises:
-        ClusterError: it could not be started or reached.
+        ClusterError: it could not be started or reached, or has died.
     """
     global _current  # noqa: PLW0603 (one connection to Ray per process is Ray's own rule)
     with _lock:
-        if not _already_connected():
-            _current = Cluster.start(settings) if settings.address is None else Cluster.attach(settings.address)
-        elif _current is None:
-            _current = Cluster()
-        else:
+        if _current is not None and _current.ended:
+            log.warning("The private Ray cluster has died, and all of its sessions with it. Another one is started.")
+            _bid_farewell()
+            _current.stop()
+            _current = None
+        if _already_connected():
+            if _current is None:
+                _current = Cluster()
+                _begin(settings)
+            if not _current.answers:
+                raise ClusterError("The control service (GCS) of this process's Ray cluster cannot be reached.")
             return _current
-        atexit.register(disconnect)
-        metrics.begin(metrics_wanted(settings))
+        _current = Cluster.start(settings) if settings.address is None else Cluster.attach(settings.address)
+        _begin(settings)
         return _current
+
+
+def _begin(settings: Settings) -> None:
+    atexit.register(disconnect)
+    metrics.begin(metrics_wanted(settings))
 
 
 def metrics_wanted(settings: Settings) -> bool | None:
@@ -218,11 +253,20 @@ def before_leaving(farewell: Callable[[], None]) -> None:
     _farewells.append(farewell)
 
 
+def current() -> Cluster | None:
+    """Return the process's cluster, if there has been one since the last ``disconnect()``."""
+    return _current
+
+
+def _bid_farewell() -> None:
+    for farewell in _farewells:
+        farewell()
+
+
 def disconnect() -> None:
     """Leave the process's cluster; a private one ends, with all of its sessions. Idempotent."""
     global _current
-    for farewell in _farewells:
-        farewell()
+    _bid_farewell()
     with _lock:
         cluster, _current = _current, None
         metrics.begin(False)

@@ -2,7 +2,8 @@
 
 Run as ``python head.py '{"temp_dir": ..., "num_cpus": ..., "object_store_bytes": ...}'`` with a pipe as standard input.
 When that pipe closes, because the program that started it closed it or died, everything that it started ends, and the
-temporary folder goes. With ``"lasting": true`` it is SIGTERM that ends it, and the program may go.
+temporary folder goes; so it does when one of Ray's processes has died without which there is no node. With
+``"lasting": true`` it is SIGTERM that ends it, and the program may go.
 
 The node is the head of a new cluster, or joins the one at ``"join"``. What else may be said of it: ``"host"`` (where it
 listens), ``"memory_bytes"``, ``"resources"`` and ``"labels"``.
@@ -32,6 +33,9 @@ HOST = "127.0.0.2"
 #: Workers that are started with the cluster, so that the first session finds one: Ray's own count is one per CPU.
 PRESTARTED_WORKERS = 1
 
+#: Ray's names of the processes without which a node is none.
+_VITAL = ("gcs_server", "raylet")
+
 _PRESTART = {"prestart_worker_first_driver": True, "enable_worker_prestart": False}
 
 
@@ -52,7 +56,7 @@ def start(
     resources: dict[str, float] | None = None,
     labels: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Start the node; return its cluster's ``address`` and the node's ``session_dir``."""
+    """Start the node; return its cluster's ``address``, its ``session_dir`` and the ids of its ``vital`` processes."""
     # Ray asks this whether to start the agents without their web servers.
     utils.get_dashboard_dependency_error = lambda: ImportError("not needed")
     services.get_node = _patient(services.get_node)
@@ -74,7 +78,8 @@ def start(
     )
     # spawn_reaper: the children die with this process, even if it is killed.
     node = _LeanNode(parameters, head=join is None, shutdown_at_exit=False, spawn_reaper=True)
-    return {"address": node.gcs_address, "session_dir": node.get_session_dir_path()}
+    vital = [each.process.pid for name in _VITAL for each in node.all_processes.get(name, [])]
+    return {"address": node.gcs_address, "session_dir": node.get_session_dir_path(), "vital": vital}
 
 
 def _patient(get_node: Any) -> Any:
@@ -118,8 +123,9 @@ def main() -> None:
     with open(os.devnull, "w", encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)
-    watchdog = str(Path(__file__).with_name("watchdog.py"))
-    os.execv(sys.executable, [sys.executable, "-I", "-S", watchdog, options["temp_dir"], *["lasting"] * lasting])
+    watchdog = [sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py"))]
+    said = [options["temp_dir"], *["lasting"] * lasting, *map(str, started.get("vital", []))]
+    os.execv(sys.executable, [*watchdog, *said])
 
 
 def _adopt_orphans() -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,7 @@ class Lasting:
             self._forget()
 
     def _forget(self) -> None:
-        _end_remnants(self.pid, self.temp_dir)
-        shutil.rmtree(self.temp_dir, ignore_errors=True)
+        launch.end_remnants(self.pid, self.temp_dir)
         _file().unlink(missing_ok=True)
 
     def _process(self) -> psutil.Process | None:
@@ -127,18 +126,6 @@ def _end(process: psutil.Process, temp_dir: str) -> None:
         each.kill()
     psutil.wait_procs(alive, STOP_TIMEOUT_S)
     shutil.rmtree(temp_dir, ignore_errors=True)
-
-
-def _end_remnants(head: int, temp_dir: str) -> None:
-    """End what a killed watchdog has left, such as Ray's agents: of its session, and with open files in its folder."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if os.getsid(process.pid) == head and any(_is_below(each.path, temp_dir) for each in process.open_files()):
-                process.kill()
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder + os.sep)
 
 
 def _file() -> Path:

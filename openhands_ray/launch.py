@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,10 @@ from openhands_ray.errors import ClusterError
 
 #: Characters that Ray's and a kernel's sockets (107 bytes at most) leave to the name of the folder that they are in.
 MAX_TEMPORARY_FOLDER = 20
+
+#: Seconds after which Ray's processes give up that have lost the control service: nobody starts it again, it is on the
+#: same machine, and so is the watchdog, which has ended them by then if it is there. Ray's own default is 60.
+RECONNECT_TIMEOUT_S = 5
 
 _PACKAGE = Path(__file__).parent
 
@@ -70,6 +75,7 @@ def _environment(temp_dir: str) -> dict[str, str]:
         "PYTHONPATH": str(_PACKAGE / "lean"),
         "TMPDIR": temp_dir,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_gcs_rpc_server_reconnect_timeout_s": str(RECONNECT_TIMEOUT_S),
     }
 
 
@@ -107,3 +113,19 @@ def _own_processes(head: psutil.Process) -> list[psutil.Process]:
         found.append(child)
         found.extend(each for each in child.children() if "Agent" in " ".join(each.cmdline()))
     return found
+
+
+def end_remnants(head: int, temp_dir: str) -> None:
+    """End what a killed watchdog has left, and remove its folder.
+
+    Ray's agents are of its session, with open files in the folder.
+    """
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == head and any(_is_below(each.path, temp_dir) for each in process.open_files()):
+                process.kill()
+    shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder + os.sep)

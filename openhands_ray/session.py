@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from openhands_ray import __version__, metrics, placement, registry, wire
-from openhands_ray.cluster import NAMESPACE, before_leaving, connected, metrics_wanted, within_reach
+from openhands_ray.cluster import NAMESPACE, before_leaving, connected, current, metrics_wanted, within_reach
 from openhands_ray.config import Settings
 from openhands_ray.errors import (
     OpenHandsRayError,
@@ -46,6 +46,7 @@ class Session:
         self._actor = actor
         self._placed = True
         self._lost = False
+        self._cluster = current()
         self.info: dict[str, Any] = {}
 
     @classmethod
@@ -230,6 +231,8 @@ class Session:
     def _running(self) -> Any:
         if self._actor is None:
             raise SessionLostError(f"The session {self.sid!r} was closed. Nothing was asked of it.")
+        if self._cluster is not None and self._cluster.ended:
+            raise SessionLostError(f"The session {self.sid!r} has ended with its Ray cluster. Nothing was asked of it.")
         return self._actor
 
     def _get(self, reference: Any, what: str, timeout_s: float | None) -> Any:
@@ -332,7 +335,8 @@ def _end(actors: list[Any], unplaced: Iterable[Any] = ()) -> bool:
     """
     import ray
 
-    if not (actors or unplaced) or not ray.is_initialized():
+    cluster = current()
+    if not (actors or unplaced) or cluster is None or not cluster.answers:
         return False
     closing = [actor.close.remote() for actor in actors]
     ray.wait(closing, num_returns=len(closing), timeout=CLOSE_TIMEOUT_S)  # the janitors clean up after the silent

@@ -1,11 +1,13 @@
 """Ends a private cluster with the program that it belongs to.
 
-Run as ``python -I -S watchdog.py FOLDER [lasting]`` by the parent of the cluster's processes. Waits until standard
-input closes (a lasting one: for SIGTERM, which its parent has blocked), kills everything that descends from it, and
-removes FOLDER. Uses little of the standard library, for it is there as long as the cluster is.
+Run as ``python -I -S watchdog.py FOLDER [lasting] [PID ...]`` by the parent of the cluster's processes. Waits until
+standard input closes (a lasting one: for SIGTERM, which its parent has blocked), or one of the processes PID has died,
+without which there is no cluster; then kills everything that descends from it, and removes FOLDER. Uses little of the
+standard library, for it is there as long as the cluster is.
 """
 
 import os
+import select
 import signal
 import sys
 import time
@@ -21,16 +23,13 @@ JANITOR = b"openhands-ray-janitor"
 
 
 def main() -> None:
-    """Wait for the end of standard input or for SIGTERM, then end everything."""
+    """Wait for the end, then end everything."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
-    for signum in (signal.SIGINT, signal.SIGHUP):
+    folder, *rest = sys.argv[1:]
+    lasting = "lasting" in rest
+    for signum in (signal.SIGINT, signal.SIGHUP, *[signal.SIGTERM] * (not lasting)):
         signal.signal(signum, signal.SIG_IGN)  # Ctrl-C is for the program; its end closes the pipe
-    if "lasting" in sys.argv[2:]:
-        signal.sigwait({signal.SIGTERM})
-    else:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        while os.read(0, 4096):
-            pass
+    wait(terminations() if lasting else 0, [int(pid) for pid in rest[lasting:]])
     begin = time.monotonic()
     while time.monotonic() < begin + KILL_TIMEOUT_S and (found := descendants(os.getpid())):
         spared = janitors(found) if time.monotonic() < begin + JANITORS_TIMEOUT_S else set()
@@ -44,7 +43,32 @@ def main() -> None:
         time.sleep(0.01)
     import shutil
 
-    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait(orders: int, vital: list[int]) -> None:
+    """Return when standard input has closed, when other ``orders`` have come, or when one of ``vital`` has ended."""
+    poll = select.poll()
+    poll.register(orders, select.POLLIN)
+    for pid in vital:
+        try:
+            poll.register(os.pidfd_open(pid), select.POLLIN)
+        except ProcessLookupError:
+            return
+    while True:
+        for fd, _ in poll.poll():
+            if fd != 0 or not os.read(0, 4096):
+                return
+
+
+def terminations() -> int:
+    """Return a descriptor that can be read when SIGTERM has come."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    return reading
 
 
 def janitors(pids: list[int]) -> set[int]:
