@@ -46,6 +46,7 @@ class Cluster:
         self._access = access
         self._connected = False  # a connection that the program made itself is not closed here
         self._stopped = False
+        self._lives: launch.Lives | None = None
 
     @property
     def private(self) -> bool:
@@ -54,8 +55,11 @@ class Cluster:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing can be asked of it any more: it was left, or is a private one that has died."""
-        return self._stopped or (self._head is not None and self._head.poll() is not None)
+        """Whether nothing may be asked of it any more: it was left, or is a private one that has died.
+
+        Ray ends a program that sends something large to a raylet that has died.
+        """
+        return self._stopped or (self._lives is not None and not self._lives)
 
     @classmethod
     def start(cls, settings: Settings) -> Cluster:
@@ -72,9 +76,14 @@ class Cluster:
             import ray  # noqa: F401 (takes as long as the head, so side by side)
 
             access.take()
-            address = launch.address(head, settings.start_timeout_s)
+            started = launch.started(head, settings.start_timeout_s)
+            address = str(started["address"])
+            cluster._lives = launch.Lives([head.pid, *started["vital"]])
             _connect(address, node_ip_address=address.rpartition(":")[0])
             cluster._connected = True
+        except ProcessLookupError:
+            cluster.stop()
+            raise ClusterError("The private Ray cluster died while it started.") from None
         except BaseException:
             cluster.stop()
             raise
@@ -129,6 +138,8 @@ class Cluster:
             ray.shutdown()
         if self._access is not None:
             self._access.give_back()
+        if self._lives is not None:
+            self._lives.close()
         if head is None:
             return
         assert head.stdin is not None

@@ -63,7 +63,7 @@ class Lasting:
         head = launch.start_head(settings, temp_dir, authentication.variables(token), lasting=True, **options)
         process = psutil.Process(head.pid)
         try:
-            address = launch.address(head, settings.start_timeout_s)
+            address = launch.started(head, settings.start_timeout_s)["address"]
             lasting = cls(address, head.pid, process.create_time(), temp_dir, token)
             _file().touch(mode=0o600)
             _file().write_text(json.dumps(asdict(lasting)), encoding="utf-8")

@@ -79,8 +79,8 @@ def _environment(temp_dir: str) -> dict[str, str]:
     }
 
 
-def address(head: subprocess.Popen[str], timeout_s: float) -> str:
-    """Wait until the head listens, and return where.
+def started(head: subprocess.Popen[str], timeout_s: float) -> dict[str, Any]:
+    """Wait until the head listens; return its ``address``, and the process ids of what is ``vital`` to it.
 
     Raises:
         ClusterError: it did not start.
@@ -90,10 +90,34 @@ def address(head: subprocess.Popen[str], timeout_s: float) -> str:
     line = head.stdout.readline() if ready else ""
     if not line:
         raise ClusterError(f"The private Ray cluster did not start within {timeout_s} seconds.")
-    started = json.loads(line)
-    if "error" in started:
-        raise ClusterError(f"The private Ray cluster did not start: {started['error']}")
-    return str(started["address"])
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise ClusterError(f"The private Ray cluster did not start: {answer['error']}")
+    return answer
+
+
+class Lives:
+    """Whether some processes all live: known in microseconds, also by several threads at once."""
+
+    def __init__(self, pids: list[int]) -> None:
+        """Begin to look.
+
+        Raises:
+            ProcessLookupError: one of them has ended, and was buried.
+        """
+        self._fds = [os.pidfd_open(pid) for pid in pids]
+
+    def __bool__(self) -> bool:
+        poll = select.poll()
+        for fd in self._fds:
+            poll.register(fd, select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        """Look no more. Idempotent."""
+        fds, self._fds = self._fds, []
+        for fd in fds:
+            os.close(fd)
 
 
 def memory_bytes(pid: int) -> int:
