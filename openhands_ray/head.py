@@ -36,7 +36,16 @@ PRESTARTED_WORKERS = 1
 #: Ray's names of the processes without which a node is none.
 _VITAL = ("gcs_server", "raylet")
 
-_PRESTART = {"prestart_worker_first_driver": True, "enable_worker_prestart": False}
+#: Sessions that have ended, and their workers, that the control service remembers: Ray's own counts are 100,000 and
+#: 1,000, and each takes tens of kilobytes.
+REMEMBERED = 100
+
+_SYSTEM_CONFIG = {
+    "prestart_worker_first_driver": True,
+    "enable_worker_prestart": False,
+    "maximum_gcs_destroyed_actor_cached_count": REMEMBERED,
+    "maximum_gcs_dead_worker_cached_count": REMEMBERED,
+}
 
 
 class _LeanNode(Node):  # type: ignore[misc]
@@ -74,7 +83,7 @@ def start(
         include_log_monitor=False,
         no_monitor=True,
         include_dashboard=False,
-        _system_config=_PRESTART if join is None else None,
+        _system_config=_SYSTEM_CONFIG if join is None else None,
     )
     # spawn_reaper: the children die with this process, even if it is killed.
     node = _LeanNode(parameters, head=join is None, shutdown_at_exit=False, spawn_reaper=True)

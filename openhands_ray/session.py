@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from openhands_ray import __version__, metrics, placement, registry, wire
@@ -292,13 +292,10 @@ def _pool(spec: dict[str, Any], settings: Settings) -> Pool:
 
 def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahead: bool = False) -> Started:
     """Ask Ray for a session's actor, without waiting for it; ``ahead`` of need, for the pool, or for a session."""
-    import ray
-
     from openhands_ray.telemetry import RayTelemetry
-    from openhands_ray.worker.actor import SessionActor
 
     name = registry.new_name()
-    actor_class = ray.remote(concurrency_groups=RECEIVERS)(SessionActor).options(
+    actor_class = _actor_class().options(
         name=name,
         namespace=NAMESPACE,
         **placement.actor_options(settings),
@@ -306,12 +303,23 @@ def _start(spec: dict[str, Any], settings: Settings, *, keep: bool = False, ahea
         max_restarts=0,
         max_task_retries=0,
         max_concurrency=CONCURRENCY,
+        enable_task_events=False,  # of which the control service keeps four kilobytes for each call
     )
     # What outlives its process is ended by nobody else, if it is forgotten.
     idle_limit_s = settings.idle_limit_s if keep else 0
     telemetry = RayTelemetry(metrics_wanted(settings))
     spec = {**spec, "sid": name, "ahead": ahead, "idle_limit_s": idle_limit_s}
     return Started(name, actor_class.remote(spec, telemetry))
+
+
+@cache
+def _actor_class() -> Any:
+    """Return Ray's class for all sessions: it tells each new one to the cluster, which keeps it."""
+    import ray
+
+    from openhands_ray.worker.actor import SessionActor
+
+    return ray.remote(concurrency_groups=RECEIVERS)(SessionActor)
 
 
 def _close(sessions: list[Session]) -> None:
