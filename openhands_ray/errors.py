@@ -99,11 +99,16 @@ def translated(sid: str, what: str) -> Iterator[None]:
     except ray.exceptions.RayActorError as error:
         if getattr(error, "actor_init_failed", False):
             raise SessionStartError(sid, _last_line(error)) from None
-        raise SessionLostError(
-            f"The session {sid!r} has ended ({what}); if this was running, it may have had an effect. {error}"
-        ) from None
+        unknown = isinstance(
+            error, ray.exceptions.ActorUnavailableError
+        )  # Ray has lost it, and has not heard of its end
+        fate = "cannot be reached, and has probably ended" if unknown else "has ended"
+        raise SessionLostError(f"The session {sid!r} {fate} ({what}); {_MAY_HAVE_RUN}. {error}") from None
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"The Ray cluster failed ({what}): {error}") from error
+        raise ClusterError(f"The Ray cluster failed ({what}); {_MAY_HAVE_RUN}. {error}") from error
+
+
+_MAY_HAVE_RUN = "if this was running, it may have had an effect"
 
 
 def _last_line(error: Exception) -> str:

@@ -51,10 +51,11 @@ def test_rays_errors_become_ours() -> None:
 
 
 def test_a_lost_session_says_that_the_action_may_have_run() -> None:
-    from ray.exceptions import ActorDiedError
+    from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
-    with pytest.raises(SessionLostError, match="may have had an effect"), translated("s", "run"):
-        raise ActorDiedError
+    for raised in (ActorDiedError(), ActorUnavailableError("refused", None), RayError("other")):
+        with pytest.raises(OpenHandsRayError, match="may have had an effect"), translated("s", "run"):
+            raise raised
 
 
 def test_other_errors_pass() -> None:
