@@ -105,7 +105,15 @@ class Lives:
         Raises:
             ProcessLookupError: one of them has ended, and was buried.
         """
-        self._fds = [os.pidfd_open(pid) for pid in pids]
+        self._fds: list[int] = []
+        for pid in pids:
+            try:
+                self._fds.append(os.pidfd_open(pid))
+            except ProcessLookupError:
+                self.close()
+                raise
+            except OSError:  # Linux before 5.3 has no such descriptors: all seem to live
+                break
 
     def __bool__(self) -> bool:
         poll = select.poll()

@@ -55,6 +55,8 @@ def wait(orders: int, vital: list[int]) -> None:
             poll.register(os.pidfd_open(pid), select.POLLIN)
         except ProcessLookupError:
             return
+        except OSError:  # Linux before 5.3 has no such descriptors
+            break
     while True:
         for fd, _ in poll.poll():
             if fd != 0 or not os.read(0, 4096):
