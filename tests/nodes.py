@@ -35,6 +35,7 @@ class Nodes:
         self.address = ""
         self._folder = tempfile.TemporaryDirectory(prefix="ohr-")  # short, since Ray makes sockets in it
         self._started: list[subprocess.Popen[str]] = []
+        self._by_host: dict[str, subprocess.Popen[str]] = {}
         self.folder = Path(self._folder.name)
 
     def add(self, host: str = "", within: Sequence[str] = (), **options: Any) -> str:
@@ -56,6 +57,7 @@ class Nodes:
         answer = json.loads(process.stdout.readline())
         assert "error" not in answer, answer
         self.address = self.address or answer["address"]
+        self._by_host[host] = process
         return host
 
     def add_by_ray_start(self, host: str, within: Sequence[str]) -> None:
@@ -112,6 +114,10 @@ class Nodes:
     def processes(self) -> list[psutil.Process]:
         """Return all processes of all nodes."""
         return [each for process in self._started if process.poll() is None for each in below(process.pid)]
+
+    def processes_of(self, host: str) -> list[psutil.Process]:
+        """Return all processes of one node, its watchdog first."""
+        return below(self._by_host[host].pid)
 
     def close(self) -> None:
         """End all nodes, the last one first."""

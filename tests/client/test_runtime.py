@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -244,28 +242,6 @@ def test_before_and_after_the_connection(make_runtime: MakeRuntime) -> None:
     for ask in asks:
         with pytest.raises(AgentRuntimeError, match="not connected"):
             ask()
-
-
-def test_a_killed_session_is_not_replayed(make_runtime: MakeRuntime, tmp_path: Path) -> None:
-    from openhands.core.config import OpenHandsConfig
-    from openhands.core.exceptions import AgentRuntimeDisconnectedError
-
-    config = OpenHandsConfig()
-    config.sandbox.volumes = f"{tmp_path}:/data"
-    runtime = make_runtime(config=config, settings=Settings(isolation="sandbox"))
-    executor = psutil.Process(runtime._session.info["executor_pid"])
-
-    def kill() -> None:
-        while not (tmp_path / "log").exists():
-            time.sleep(0.01)
-        executor.kill()
-
-    threading.Thread(target=kill).start()
-    with pytest.raises(AgentRuntimeDisconnectedError, match="may have had an effect"):
-        run(runtime, "echo once >> /data/log; sleep 1000")
-    with pytest.raises(AgentRuntimeDisconnectedError):
-        run(runtime, "echo again >> /data/log")
-    assert (tmp_path / "log").read_text() == "once\n"
 
 
 def test_an_evaluation_in_browsergym_is_refused(make_runtime: MakeRuntime) -> None:
