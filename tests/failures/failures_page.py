@@ -24,7 +24,7 @@ _INTRODUCTION = """\
 Every row is a failure that the tests inject into sessions of `RayRuntime`, by SIGKILL: at rest, in the middle of an
 action, in the middle of a copy, between its first part and its second. {count} failures: {quick} by `make test`, the
 others, marked with a star, by `make test-long`. This page is made by `python tests/failures/failures_page.py`; a test
-holds it to the table.
+holds it to the table. [The soak](soak.md) tells what is left by many actions and sessions where nothing fails.
 
 What holds in all of them, and is asserted each time:
 

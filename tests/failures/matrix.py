@@ -214,7 +214,7 @@ OF_THE_DRIVER = [
     *_rows(
         "driver, attached to a cluster",
         _when(REST, "", "", 0, long=True),
-        _when(ACTION, "", "", 1),
+        _when(ACTION, "", "", 1, long=True),
         _when(COPY_TO, "", "", 0, long=True),
         _when(COPY_FROM, "", "", 0, long=True),
         lost="its sessions, with their own folders, but those that are kept alive",

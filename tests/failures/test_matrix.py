@@ -66,15 +66,25 @@ def outcome(ask: Ask, failure: Failure, folder: Folder, killing: Callable[[], No
         assert f"{copied + len('written\n')}\n" in after.text, after
 
 
+@pytest.fixture(scope="module")
+def cluster(make_runtime: MakeRuntime) -> Path:
+    """Have the cluster of the suite there, and return its folder."""
+    from openhands_ray import cluster
+
+    make_runtime(settings=Settings(warm_sessions=0)).close()
+    return Path(str(getattr(cluster.current(), "_temp_dir", None)))
+
+
 @each(WITHIN_A_SESSION)
-def test_what_fails_in_a_session_or_around_it(make_runtime: MakeRuntime, folder: Folder, failure: Failure) -> None:
+def test_what_fails_in_a_session_or_around_it(
+    make_runtime: MakeRuntime, cluster: Path, folder: Folder, failure: Failure
+) -> None:
     from openhands.core.config import OpenHandsConfig
     from openhands.runtime.plugins import JupyterRequirement
 
     config = OpenHandsConfig(enable_browser=True)
     config.sandbox.volumes = f"{folder.path}:/workspace/data:rw"
-    make_runtime(settings=Settings(warm_sessions=0)).close()  # the cluster of the suite is there
-    remains = Remains(Path(str(_cluster()._temp_dir)))
+    remains = Remains(cluster)
     plugins = [JupyterRequirement()] if failure.victim == "kernel" else []
     runtime = make_runtime(config=config, plugins=plugins, settings=Settings(isolation="sandbox", warm_sessions=0))
     caller = Caller(runtime, folder.path)
@@ -86,12 +96,6 @@ def test_what_fails_in_a_session_or_around_it(make_runtime: MakeRuntime, folder:
     assert gone(processes)
     remains.assert_none_new()
     assert not shared_memory({process.pid for process in processes})
-
-
-def _cluster() -> Any:
-    from openhands_ray import cluster
-
-    return cluster.current()
 
 
 def _asking(caller: Caller) -> Ask:
