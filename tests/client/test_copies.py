@@ -142,3 +142,19 @@ def test_a_session_that_has_ended(make_runtime: MakeRuntime, top: Path) -> None:
         runtime.copy_to(str(top), "/workspace", recursive=True)
     with pytest.raises(AgentRuntimeDisconnectedError):
         runtime.copy_from("/workspace")
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_a_file_has_its_name_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool) -> None:
+    from openhands_ray.client.copies import _named_when_whole
+
+    if not nameless:  # as where a file system, or the kernel, knows no files without names
+        monkeypatch.setattr(os, "O_TMPFILE", 0)
+    with _named_when_whole(str(tmp_path)) as (file, name):
+        file.write(b"part")
+        assert os.path.exists(name) is not nameless
+    assert (Path(name).read_bytes(), os.stat(name).st_mode & 0o777) == (b"part", 0o600)
+    os.unlink(name)
+    with pytest.raises(ZeroDivisionError), _named_when_whole(str(tmp_path)):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
