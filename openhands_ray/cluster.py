@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import socket
 import subprocess
@@ -80,6 +81,7 @@ class Cluster:
             address = str(started["address"])
             cluster._lives = launch.Lives([head.pid, *started["vital"]])
             _connect(address, node_ip_address=address.rpartition(":")[0])
+            _need_no_control_service()
             cluster._connected = True
         except ProcessLookupError:
             cluster.stop()
@@ -195,6 +197,20 @@ def _connect(address: str, node_ip_address: str | None = None) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
         raise ClusterError(f"The Ray cluster at {address} could not be reached: {error}") from error
+
+
+def _need_no_control_service() -> None:
+    """Keep Ray from what this process would do for ever where the control service has died.
+
+    Its listener to errors would ask for more without a pause, and keep a core busy; an exception that nobody catches
+    would be told to the service before all else.
+    """
+    from ray._private import worker
+
+    with contextlib.suppress(AttributeError):  # a release that has them in another place
+        worker.global_worker.threads_stopped.set()  # it sees that when it next looks
+        if sys.excepthook is worker.custom_excepthook:
+            sys.excepthook = worker.normal_excepthook
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

@@ -196,6 +196,47 @@ def test_a_private_cluster_answers_only_who_has_its_token(driver: Driver) -> Non
         assert value not in driver.said["session_environment"] or name == "RAY_AUTH_MODE"
 
 
+#: Kills the control service, and waits until no thread of Ray's asks it for errors, without a pause.
+OUTLIVE = """
+import sys, threading, time
+import psutil
+from openhands_ray.cluster import Cluster
+from openhands_ray.config import Settings
+
+cluster = Cluster.start(Settings())
+def listening():
+    return [each for each in threading.enumerate() if each.name == "ray_listen_error_messages"]
+assert listening()
+(service,) = [each for each in psutil.Process().children(recursive=True) if each.name() == "gcs_server"]
+service.kill()
+while listening():
+    time.sleep(0.05)
+service.wait()
+assert cluster.ended
+if sys.argv[1] == "stop":
+    cluster.stop()
+else:
+    raise ValueError("not caught")
+print("left")
+"""
+
+
+@pytest.mark.parametrize("end", ["stop", "raise"])
+def test_a_program_does_nothing_for_a_cluster_that_is_dead(end: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OUTLIVE, end],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if end == "stop":
+        assert (done.stdout, done.returncode) == ("left\n", 0), done.stderr
+    else:
+        assert (done.stderr.splitlines()[-1], done.returncode) == ("ValueError: not caught", 1)
+
+
 def test_an_address_where_nothing_is() -> None:
     program = """
 from openhands_ray.cluster import Cluster
