@@ -15,6 +15,8 @@ RUNS ?= 8
 AA ?= $(shell ls -td .asv/aa/* 2>/dev/null | head -1)
 PORT ?= 8080
 SESSIONS ?= 1 4 16 64 200
+ACTIONS ?= 10000
+OPENINGS ?= 1000
 
 # Ray, and what is measured, must not be told where to find another cluster or another package.
 unexport RAY_ADDRESS PYTHONPATH
@@ -23,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 export PATH := $(BIN):$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup system bench compare report aa aa-study performance scaling preview publish test test-long lint lint-workflows format lock \
+.PHONY: help setup system bench compare report aa aa-study performance scaling soak preview publish test test-long lint lint-workflows format lock \
 	clean
 
 help: ## Show this
@@ -86,6 +88,11 @@ scaling: setup ## Measure many sessions on a cluster of logical nodes, write doc
 	@$(BIN)/python tests/scaling.py docs/scaling.json $(SESSIONS)
 	@$(BIN)/python tests/scaling.py docs/scaling.json > docs/scaling.md
 	@echo "Written: docs/scaling.md"
+
+soak: setup ## Do many actions and sessions, write docs/soak.md (ACTIONS=, OPENINGS=)
+	@$(BIN)/python -W ignore tests/soak.py docs/soak.json --actions $(ACTIONS) --sessions $(OPENINGS)
+	@$(BIN)/python -W ignore tests/soak.py docs/soak.json > docs/soak.md
+	@echo "Written: docs/soak.md"
 
 test: setup ## Pass the tests, every behaviour once
 	@start=$$(date +%s); $(BIN)/python -m pytest -m "not long" $(PYTEST_FLAGS); \
