@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping
 
 from openhands_ray.errors import ClusterError
 
@@ -29,21 +28,16 @@ def variables(token: str) -> dict[str, str]:
 
 
 class Access:
-    """A new token, and this process's use of it.
+    """A new token, and this process's use of it."""
 
-    Args:
-        here: further variables that Ray is to find in this process meanwhile, and in no other.
-    """
-
-    def __init__(self, here: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         self.environment = variables(new_token())
-        self._here = {**self.environment, **here}
         self._before: dict[str, str | None] = {}
 
     def take(self) -> None:
         """Have this process, and those that it starts, present the token."""
-        self._before = {name: os.environ.get(name) for name in self._here}
-        os.environ.update(self._here)
+        self._before = {name: os.environ.get(name) for name in self.environment}
+        os.environ.update(self.environment)
         read_anew()
 
     def give_back(self) -> None:

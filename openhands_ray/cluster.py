@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from openhands_ray import launch, metrics
 from openhands_ray.authentication import Access, introduce, read_anew
@@ -27,7 +28,7 @@ KNOCK_TIMEOUT_S = 10
 
 #: Where Ray has missed its control service for so many seconds, it ends the program, without a word to it. A private
 #: cluster that has died is no reason: its sessions say so, and the next one gets another cluster.
-_PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": str(10**6)}
+_PATIENCE, _PATIENCE_S = "RAY_gcs_rpc_server_reconnect_timeout_s", 10**6
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Cluster:
             ClusterError: it did not start; nothing is left of it.
         """
         temp_dir = launch.new_folder()
-        access = Access(here=_PATIENCE)
+        access = Access()
         head = launch.start_head(settings, temp_dir, access.environment)
         cluster = cls(head=head, temp_dir=temp_dir, access=access)
         try:
@@ -80,7 +81,8 @@ class Cluster:
             started = launch.started(head, settings.start_timeout_s)
             address = str(started["address"])
             cluster._lives = launch.Lives([head.pid, *started["vital"]])
-            _connect(address, node_ip_address=address.rpartition(":")[0])
+            with _patience():
+                _connect(address, node_ip_address=address.rpartition(":")[0])
             _need_no_control_service()
             cluster._connected = True
         except ProcessLookupError:
@@ -197,6 +199,20 @@ def _connect(address: str, node_ip_address: str | None = None) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
         raise ClusterError(f"The Ray cluster at {address} could not be reached: {error}") from error
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Have Ray read it now, and nobody else find it in the environment."""
+    before = os.environ.get(_PATIENCE)
+    os.environ[_PATIENCE] = str(_PATIENCE_S)
+    read_anew()
+    try:
+        yield
+    finally:
+        os.environ.pop(_PATIENCE)
+        if before is not None:
+            os.environ[_PATIENCE] = before
 
 
 def _need_no_control_service() -> None:

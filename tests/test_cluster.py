@@ -198,12 +198,15 @@ def test_a_private_cluster_answers_only_who_has_its_token(driver: Driver) -> Non
 
 #: Kills the control service, and waits until no thread of Ray's asks it for errors, without a pause.
 OUTLIVE = """
-import sys, threading, time
+import os, sys, threading, time
 import psutil
 from openhands_ray.cluster import Cluster
 from openhands_ray.config import Settings
 
+before = {name for name in os.environ if name.startswith("RAY_")}
 cluster = Cluster.start(Settings())
+added = {name for name in os.environ if name.startswith("RAY_")} - before
+assert added == {"RAY_CLIENT_MODE", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}, added  # what other programs inherit
 def listening():
     return [each for each in threading.enumerate() if each.name == "ray_listen_error_messages"]
 assert listening()
