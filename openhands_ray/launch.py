@@ -26,6 +26,9 @@ MAX_TEMPORARY_FOLDER = 20
 #: same machine, and so is the watchdog, which has ended them by then if it is there. Ray's own default is 60.
 RECONNECT_TIMEOUT_S = 5
 
+#: Seconds that killed processes may take to be gone.
+REMNANTS_TIMEOUT_S = 5
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -152,10 +155,13 @@ def end_remnants(head: int, temp_dir: str) -> None:
 
     Ray's agents are of its session, with open files in the folder.
     """
+    ended = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if os.getsid(process.pid) == head and any(_is_below(each.path, temp_dir) for each in process.open_files()):
                 process.kill()
+                ended.append(process)
+    psutil.wait_procs(ended, REMNANTS_TIMEOUT_S)  # or they would still write into the folder
     shutil.rmtree(temp_dir, ignore_errors=True)
 
 

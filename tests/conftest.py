@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol
@@ -13,6 +14,11 @@ import pytest
 from support import QUIET, LocalSession
 
 from openhands_ray.worker.sandbox import sandbox_problem
+
+# Whoever started the tests in the background has them ignore these, and with them all programs that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for signum in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(signum, signal.SIG_DFL)
 
 os.environ.update(QUIET)  # before OpenHands is imported
 os.environ.pop("RAY_ADDRESS", None)
