@@ -85,13 +85,18 @@ def read_whole(runtime: Runtime | None, path: str, size: int) -> None:
         raise AssertionError(f"{found} characters came back of {size}")
 
 
+def requested() -> bool:
+    """Return whether the slow benchmarks are asked for, by ``BENCHMARK_ALL=1``."""
+    return os.environ.get("BENCHMARK_ALL") == "1"
+
+
 def only_on_request() -> None:
-    """Skip what is called in a ``setup``, unless the slow benchmarks are asked for by ``BENCHMARK_ALL=1``.
+    """Skip what is called in a ``setup``, unless the slow benchmarks are asked for.
 
     Raises:
         NotImplementedError: they are not; this is "n/a" to asv.
     """
-    if os.environ.get("BENCHMARK_ALL") != "1":
+    if not requested():
         raise NotImplementedError("Measured on request: BENCHMARK_ALL=1")
 
 

@@ -11,7 +11,7 @@ from statistics import median
 from openhands.events.action import CmdRunAction
 
 import openhands_ray
-from benchmarks.common import act, connected_runtime, leave, shared_cluster
+from benchmarks.common import act, connected_runtime, leave, requested, shared_cluster
 
 #: Times that a session of each kind is started: each takes half a second.
 ROUNDS = 7
@@ -59,7 +59,7 @@ class Isolation:
     def setup_cache(self) -> dict[str, Cost]:
         """Measure all kinds, in one process, if it is asked for."""
         known = hasattr(openhands_ray.Settings, "process_limit")
-        if os.environ.get("BENCHMARK_ALL") != "1" or not known:
+        if not (requested() and known):
             return dict.fromkeys(KINDS, Cost())
         shared_cluster()
         first = connected_runtime()

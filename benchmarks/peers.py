@@ -26,7 +26,7 @@ from openhands.runtime.base import Runtime
 from openhands.runtime.plugins import JupyterRequirement
 from openhands.storage import get_file_store
 
-from benchmarks.common import MEGABYTE, TEXT, act, leave, runtime_class, shared_cluster
+from benchmarks.common import MEGABYTE, TEXT, act, leave, requested, runtime_class, shared_cluster
 
 #: Seconds for which an operation is measured, and how often at least and at most.
 MEASURE_S, LEAST, MOST = 2.0, 3, 100
@@ -102,7 +102,7 @@ class Peer:
 
     def setup_cache(self) -> Found:
         """Measure the runtimes one after the other, each in one session."""
-        asked = RUNTIMES if os.environ.get("BENCHMARK_ALL") == "1" else RUNTIMES[:1]
+        asked = RUNTIMES if requested() else RUNTIMES[:1]
         found: Found = {(runtime, operation): float("nan") for runtime in RUNTIMES for operation in self.params[1]}
         for name in asked:
             found |= {(name, operation): value for operation, value in _measured(name).items()}

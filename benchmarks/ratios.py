@@ -5,7 +5,6 @@ machine, where neither time does.
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from openhands.events.action.action import Action
 from openhands.runtime.base import Runtime
 
 from benchmarks.actions import served_page
-from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, leave, read_whole, shared_cluster
+from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, leave, read_whole, requested, shared_cluster
 from benchmarks.references import BareActor, BareBrowser, BareKernel, RawPty, run_program
 
 #: Seconds for which an operation and its reference are measured.
@@ -160,7 +159,7 @@ class BrowserRatio:
 
     def setup_cache(self) -> tuple[float, float]:
         """Measure both in turn, if it is asked for."""
-        if os.environ.get("BENCHMARK_ALL") != "1":
+        if not requested():
             return math.nan, math.nan
         shared_cluster()
         runtime, reference = connected_runtime(), BareBrowser()
