@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 from asv.util import human_value
@@ -63,12 +63,9 @@ class Report:
         return [comparison for comparison in self.comparisons if comparison.change in changes]
 
     @property
-    def _forgiven(self) -> set[Change]:
-        return {Change.WORSE} if self.lenient else set()
-
-    @property
     def status(self) -> Status:
-        if self.failed_criteria or self.changed(*({Change.WORSE, Change.BROKEN} - self._forgiven)):
+        counting = (Change.BROKEN,) if self.lenient else (Change.WORSE, Change.BROKEN)
+        if self.failed_criteria or self.changed(*counting):
             return Status.WORSE
         unmeasured = any(j.verdict is Verdict.UNMEASURED for j in self.judgements)
         compared = any(c.evidence for c in self.comparisons)
@@ -110,9 +107,18 @@ def reports(
     snapshots = [s for s in history.snapshots(name) if machine in (None, s.series.machine)]
     if not snapshots:
         raise NoResults(f"Commit {name} has no results of machine {machine!r}.")
+    return [
+        _report(history, snapshot, before, triage, against_base=base is not None, lenient=lenient)
+        for snapshot, before in _pairs(history, snapshots, name, base)
+    ]
+
+
+def _pairs(
+    history: History, snapshots: list[Snapshot], name: str, base: str | None
+) -> list[tuple[Snapshot, Snapshot | None]]:
+    """Returns each snapshot of the commit that is judged, and the one that it is compared with."""
     if base is None:
-        found = [_report(history, s, history.previous(s), triage, against_base=False) for s in snapshots]
-        return [replace(report, lenient=lenient) for report in found]
+        return [(snapshot, history.previous(snapshot)) for snapshot in snapshots]
     bases = {snapshot.series: snapshot for snapshot in history.snapshots(base)}
     common = [s for s in snapshots if s.series in bases]
     if not common:
@@ -121,8 +127,7 @@ def reports(
             f"No machine and environment measured both commits: {base} was measured on {measured}, "
             f"and {name} on {'; '.join(str(s.series) for s in snapshots)}."
         )
-    found = [_report(history, s, bases[s.series], triage, against_base=True) for s in common]
-    return [replace(report, lenient=lenient) for report in found]
+    return [(snapshot, bases[snapshot.series]) for snapshot in common]
 
 
 def _report(
@@ -132,6 +137,7 @@ def _report(
     triage: Triage,
     *,
     against_base: bool,
+    lenient: bool,
 ) -> Report:
     accepted: set[str] = set()
     if previous and triage.entries:
@@ -149,7 +155,7 @@ def _report(
     judgements = judge(snapshot, history.expected)
     earlier = judge(previous, history.expected) if previous and against_base else ()
     excused = frozenset(j.criterion.name for j in earlier if j.verdict is Verdict.FAILED)
-    return Report(snapshot, previous, judgements, comparisons, excused, against_base)
+    return Report(snapshot, previous, judgements, comparisons, excused, against_base, lenient)
 
 
 def conclusion(report: Report) -> str:
