@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Mapping
 
 from openhands_ray.errors import ClusterError
 
@@ -27,6 +28,17 @@ def variables(token: str) -> dict[str, str]:
     return {MODE: "token", TOKEN: token}
 
 
+def exchange(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Set variables of this process, or remove those that are None; return what they were, in the same form."""
+    before = {name: os.environ.get(name) for name in values}
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    return before
+
+
 class Access:
     """A new token, and this process's use of it."""
 
@@ -36,18 +48,14 @@ class Access:
 
     def take(self) -> None:
         """Have this process, and those that it starts, present the token."""
-        self._before = {name: os.environ.get(name) for name in self.environment}
-        os.environ.update(self.environment)
+        self._before = exchange(self.environment)
         read_anew()
 
     def give_back(self) -> None:
         """Have this process be as it was before. Idempotent."""
         before, self._before = self._before, {}
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
         if before:
+            exchange(before)
             read_anew()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from openhands_ray import launch, metrics
-from openhands_ray.authentication import Access, introduce, read_anew
+from openhands_ray.authentication import Access, exchange, introduce, read_anew
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
 
@@ -28,7 +27,7 @@ KNOCK_TIMEOUT_S = 10
 
 #: Where Ray has missed its control service for so many seconds, it ends the program, without a word to it. A private
 #: cluster that has died is no reason: its sessions say so, and the next one gets another cluster.
-_PATIENCE, _PATIENCE_S = "RAY_gcs_rpc_server_reconnect_timeout_s", 10**6
+_PATIENCE = {"RAY_gcs_rpc_server_reconnect_timeout_s": str(10**6)}
 
 log = logging.getLogger(__name__)
 
@@ -204,15 +203,12 @@ def _connect(address: str, node_ip_address: str | None = None) -> None:
 @contextlib.contextmanager
 def _patience() -> Iterator[None]:
     """Have Ray read it now, and nobody else find it in the environment."""
-    before = os.environ.get(_PATIENCE)
-    os.environ[_PATIENCE] = str(_PATIENCE_S)
+    before = exchange(_PATIENCE)
     read_anew()
     try:
         yield
     finally:
-        os.environ.pop(_PATIENCE)
-        if before is not None:
-            os.environ[_PATIENCE] = before
+        exchange(before)
 
 
 def _need_no_control_service() -> None:
