@@ -99,9 +99,8 @@ def translated(sid: str, what: str) -> Iterator[None]:
     except ray.exceptions.RayActorError as error:
         if getattr(error, "actor_init_failed", False):
             raise SessionStartError(sid, _last_line(error)) from None
-        unknown = isinstance(
-            error, ray.exceptions.ActorUnavailableError
-        )  # Ray has lost it, and has not heard of its end
+        # Ray has lost it then, and has not heard of its end.
+        unknown = isinstance(error, ray.exceptions.ActorUnavailableError)
         fate = "cannot be reached, and has probably ended" if unknown else "has ended"
         raise SessionLostError(f"The session {sid!r} {fate} ({what}); {_MAY_HAVE_RUN}. {error}") from None
     except ray.exceptions.RayError as error:

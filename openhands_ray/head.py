@@ -65,7 +65,7 @@ def start(
     resources: dict[str, float] | None = None,
     labels: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Start the node; return its cluster's ``address``, its ``session_dir`` and the ids of its ``vital`` processes."""
+    """Start the node; return its cluster's ``address`` and the ids of its ``vital`` processes."""
     # Ray asks this whether to start the agents without their web servers.
     utils.get_dashboard_dependency_error = lambda: ImportError("not needed")
     services.get_node = _patient(services.get_node)
@@ -88,7 +88,7 @@ def start(
     # spawn_reaper: the children die with this process, even if it is killed.
     node = _LeanNode(parameters, head=join is None, shutdown_at_exit=False, spawn_reaper=True)
     vital = [each.process.pid for name in _VITAL for each in node.all_processes.get(name, [])]
-    return {"address": node.gcs_address, "session_dir": node.get_session_dir_path(), "vital": vital}
+    return {"address": node.gcs_address, "vital": vital}
 
 
 def _patient(get_node: Any) -> Any:
