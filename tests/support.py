@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -91,6 +92,21 @@ def shared_memory(pids: set[int]) -> list[str]:
 def clean_environment(**extra: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     return {**kept, **QUIET, **{"PYTHONPATH": str(ROOT), **extra}}
+
+
+def figures_of(script: str, folder: Path, *args: str) -> dict[str, Any]:
+    """Run a script of this folder, which must succeed, and return the figures that it wrote as JSON."""
+    path = folder / "figures.json"
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name(script)), str(path), *args],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures: dict[str, Any] = json.loads(path.read_text())
+    return figures
 
 
 def run_python(program: str, *args: str, timeout_s: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
-from support import clean_environment
+from support import figures_of
 
 SESSION_BYTES = 70e6
 
@@ -19,16 +16,7 @@ def test_many_sessions_start_act_and_leave_nothing(tmp_path: Path) -> None:
     room = psutil.virtual_memory().available - 4e9
     count = min(200, int(room / SESSION_BYTES))
     assert count >= 8, "there is no memory for this"
-    script = Path(__file__).with_name("scaling.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "figures.json"), str(count)],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    figures = json.loads((tmp_path / "figures.json").read_text())
+    figures = figures_of("scaling.py", tmp_path, str(count))
     (level,) = figures["levels"]
     print(f"{count} sessions: {level}")
     assert level["sessions"] == count

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from soak_document import document, grown
-from support import ROOT, clean_environment
+from support import ROOT, figures_of
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_many_actions_and_sessions_succeed_and_leave_and_cost_nothing(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("soak.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "soak.json"), "--actions", "10000", "--sessions", "1000"],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    figures = json.loads((tmp_path / "soak.json").read_text())
+    figures = figures_of("soak.py", tmp_path, "--actions", "10000", "--sessions", "1000")
     for part in ("actions", "sessions"):
         assert figures[part]["succeeded"] == figures[part]["count"]
     assert grown(figures) == []
