@@ -155,6 +155,8 @@ class FirstPage(SessionBenchmark):
     params = [["page", "session"]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["browser starts with the"]  # noqa: RUF012
 
+    opened: Runtime | None = None
+
     def setup(self, starts_with: str) -> None:
         """Connect a session, serve a page in it, and give a browser the time to start."""
         only_on_request()
@@ -166,8 +168,9 @@ class FirstPage(SessionBenchmark):
         act(self.opened, CmdRunAction(f"sleep {BROWSER_START_S}"), "")
 
     def teardown(self, starts_with: str) -> None:
-        """End it."""
-        self.opened.close()
+        """End it, where it was asked for."""
+        if self.opened is not None:
+            self.opened.close()
         super().teardown(starts_with)
 
     def time_first_page(self, starts_with: str) -> None:

@@ -52,3 +52,24 @@ def test_only_public_names_are_used(path: Path) -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "openhands_ray":
             used.add(node.attr)
     assert used <= PUBLIC
+
+
+#: Does with each class of benchmarks in a module what asv does where a setup says that it is not for now.
+SKIPPED = """
+import inspect, math, sys
+from asv_runner.discovery import disc_benchmarks
+skipped = []
+for benchmark in disc_benchmarks(sys.argv[1], ignore_import_errors=False):
+    if "only_on_request()" in inspect.getsource(type(getattr(benchmark.func, "__self__", None))):
+        benchmark.set_param_idx(math.prod(map(len, benchmark.params)) - 1)  # the last ones are the largest
+        assert benchmark.do_setup(), benchmark.name
+        benchmark.do_teardown()
+        skipped.append(benchmark.name)
+print(*skipped)
+"""
+
+
+def test_what_is_not_asked_for_is_skipped_and_does_not_fail() -> None:
+    skipped = run_python(SKIPPED, str(FOLDER), BENCHMARK_ALL="0").stdout.splitlines()[-1].split()
+    assert "initialization.FirstPage.time_first_page" in skipped
+    assert {name.split(".")[0] for name in skipped} == {"growth", "initialization"}
