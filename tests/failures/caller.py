@@ -16,13 +16,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from matrix import ACTION_TIMEOUT_S
 from support import ROOT, clean_environment
 
 #: Bytes of what is copied: three parts, so that there is a middle.
 COPIED_BYTES = 10 * 2**20
-
-#: Seconds for an action; no failure may wait for it to be over.
-ACTION_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

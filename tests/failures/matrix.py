@@ -9,6 +9,14 @@ from typing import Any
 #: When it fails. A copy is between its first and its second part.
 REST, ACTION, COPY_TO, COPY_FROM = "at rest", "in an action", "in `copy_to`", "in `copy_from`"
 
+#: Seconds for an action; no failure may wait for it to be over.
+ACTION_TIMEOUT_S = 120
+
+#: A node all of whose processes end, the janitors of its sessions too, as if it lost its power; and one all of whose
+#: processes stop, as if it were cut off: nobody hears of an end.
+KILLED_NODE = "another node"
+SILENT_NODE = "another node, which falls silent (SIGSTOP)"
+
 #: OpenHands' error for a session that is lost.
 LOST = "AgentRuntimeDisconnectedError"
 
@@ -137,7 +145,7 @@ OF_A_NODE = [
         **_OF_A_NODE,
     ),
     *_rows(
-        "another node",
+        KILLED_NODE,
         _when(REST, LOST, _MAY, 0, long=True),
         _when(ACTION, LOST, _MAY, 1),
         _when(COPY_TO, LOST, _MAY, 0, long=True),
@@ -145,6 +153,16 @@ OF_A_NODE = [
         lost="what is on this node; no other session, and no file of it",
         cleaned="what is on its disk is removed by nobody",
         **_OF_A_NODE,
+    ),
+    *_rows(
+        SILENT_NODE,
+        _when(REST, LOST, _MAY, 0, long=True),
+        _when(ACTION, LOST, _MAY, 1, long=True),
+        lost="what is on this node; no other session, and no file of it",
+        within_s=ACTION_TIMEOUT_S,
+        bound="about a minute, until Ray's health checks count the node as dead; an action with less time, that time",
+        then=LOST,
+        cleaned="all of Ray on it, once it goes on and learns that it is counted as dead",
     ),
 ]
 

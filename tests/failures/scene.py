@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from caller import COPIED_BYTES, Answer
 from matrix import ACTION, COPY_FROM, COPY_TO, REST, Failure
 from support import gone
 
+from openhands_ray.worker.cgroup import REMOVE
 from openhands_ray.worker.sandbox import JANITOR
 
 #: Asks a runtime for something: the name of a method of ``Caller``, and its arguments.
@@ -178,6 +180,22 @@ def kill(processes: list[psutil.Process]) -> None:
         os.close(fd)
 
 
+@contextmanager
+def stopped(processes: list[psutil.Process]) -> Iterator[Callable[[], None]]:
+    """Yield what stops all of them; in the end they go on."""
+
+    def stop() -> None:
+        for process in processes:
+            process.suspend()
+
+    try:
+        yield stop
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 class Remains:
     """What is there of sessions below some folders of temporary files, before and after."""
 
@@ -191,6 +209,7 @@ class Remains:
             "folders": {str(path) for folder in self._folders for path in _ours(folder)},
             "sockets": {line for line in _sockets() if any(str(folder) in line for folder in self._folders)},
             "shared memory": set(os.listdir("/dev/shm")),
+            "control groups": control_groups(),
         }
 
     def _of_sessions(self) -> set[psutil.Process]:
@@ -211,6 +230,17 @@ class Remains:
         left = {kind: found - self._before[kind] for kind, found in self._look().items()}
         left["shared memory"] = {name for name in left["shared memory"] if not _is_mapped(name)}
         assert left == {kind: set() for kind in left}
+
+
+def control_groups() -> set[str]:
+    """Return the folders of the control groups that sessions on this machine have."""
+    return {str(path) for path in Path("/sys/fs/cgroup").glob("**/openhands-ray-*")}
+
+
+def remove_groups(folders: set[str]) -> None:
+    """Remove control groups whose node has ended without its janitors, as its end as a machine would."""
+    subprocess.run(["/bin/sh", "-c", REMOVE, "sh", *folders], check=False)  # what it did is looked at
+    assert not folders & control_groups()
 
 
 def _ours(folder: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,18 @@ from matrix import (
     ACTION,
     COPY_FROM,
     COPY_TO,
+    KILLED_NODE,
     MATRIX,
     OF_A_LASTING_CLUSTER,
     OF_A_NODE,
     OF_A_PRIVATE_CLUSTER,
     OF_THE_DRIVER,
+    SILENT_NODE,
     WITHIN_A_SESSION,
     Failure,
 )
 from nodes import Nodes
-from scene import Ask, Folder, Remains, fail, kill, prepared, victims
+from scene import Ask, Folder, Remains, control_groups, fail, kill, prepared, remove_groups, stopped, victims
 from support import below, gone, shared_memory
 
 from openhands_ray import Settings
@@ -138,6 +141,7 @@ def test_what_fails_of_another_node(nodes: Nodes, attached: Program, folder: Fol
     others = Remains(*(each for each in nodes.folder.iterdir() if each.name != host.rpartition(".")[2]))
     beside = Session(attached, f"beside {failure.id}", folder, session_resources="head=0.01")
     beside.ask("act", name="FileWriteAction", path="/workspace/acknowledged", content="beside")
+    groups = control_groups()
     session = Session(attached, failure.id, folder, session_resources=f"{failure.id}=1")
     node = nodes.processes_of(host)
     victim = [each for each in node if each.name() == "raylet"] if failure.victim.startswith("raylet") else node
@@ -146,13 +150,17 @@ def test_what_fails_of_another_node(nodes: Nodes, attached: Program, folder: Fol
         kill(victim)
         assert gone(session.processes)
 
-    outcome(session.ask, failure, folder, killing)
+    with stopped(victim) if failure.victim == SILENT_NODE else nullcontext(killing) as failing:
+        outcome(session.ask, failure, folder, failing)
 
     assert "beside" in beside.ask("act", name="FileReadAction", path="/workspace/acknowledged").text
     for each in (session, beside):
         assert each.ask("close").kind == "NoneType"
         assert gone(each.processes)
     assert gone(node)  # what is left of Ray on it, too
+    assert folder.runs <= 1  # what had been sent to a node that goes on
+    if failure.victim == KILLED_NODE:
+        remove_groups(control_groups() - groups)
     others.assert_none_new()
     if victim != node:
         assert list((nodes.folder / host.rpartition(".")[2]).glob("openhands-ray-*/sessions/*")) == []
