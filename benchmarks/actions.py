@@ -21,7 +21,7 @@ from openhands.events.action import (
 from openhands.events.action.mcp import MCPAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import TEXT, SessionBenchmark, act, read_whole
+from benchmarks.common import TEXT, SessionBenchmark, act, not_when_quick, read_whole
 
 _COMPLEX_COMMAND = "for i in $(seq 1 200); do echo line $i; done | grep -E '[05]$' | sort -r | head -n 5 | wc -l"
 
@@ -164,6 +164,14 @@ class Copy(SessionBenchmark):
     params = [[1000, 1_000_000, 10_000_000]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
 
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def setup(self, size: int) -> None:
+        """Skip the larger ones in a quick run."""
+        if size > 1000:
+            not_when_quick()
+        super().setup(size)
+
     def prepare(self, size: int) -> None:
         """Write it here, and bring it there."""
         self.folder = tempfile.TemporaryDirectory()
@@ -174,7 +182,7 @@ class Copy(SessionBenchmark):
     def teardown(self, size: int) -> None:
         """End the session; remove the file."""
         super().teardown(size)
-        if self.runtime is None:
+        if self.runtime is None and self.folder is not None:
             self.folder.cleanup()
 
     def time_to(self, size: int) -> None:

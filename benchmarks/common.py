@@ -90,6 +90,11 @@ def requested() -> bool:
     return os.environ.get("BENCHMARK_ALL") == "1"
 
 
+def quick() -> bool:
+    """Return whether asv was asked for one call of each (``--quick``), which its plugin tells (``publisher.setup``)."""
+    return os.environ.get("BENCHMARK_QUICK") == "1"
+
+
 def only_on_request() -> None:
     """Skip what is called in a ``setup``, unless the slow benchmarks are asked for.
 
@@ -98,6 +103,16 @@ def only_on_request() -> None:
     """
     if not requested():
         raise NotImplementedError("Measured on request: BENCHMARK_ALL=1")
+
+
+def not_when_quick() -> None:
+    """Skip what is called in a ``setup`` in a quick run: the large parameters, of which the small ones tell enough.
+
+    Raises:
+        NotImplementedError: it is one; this is "n/a" to asv.
+    """
+    if quick():
+        raise NotImplementedError("Not measured by --quick")
 
 
 def shared_cluster() -> None:

@@ -10,10 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from openhands.events.action import CmdRunAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import MEGABYTE, act, connected_runtime, leave, read_whole, shared_cluster
+from benchmarks.common import MEGABYTE, act, connected_runtime, leave, not_when_quick, quick, read_whole, shared_cluster
+from benchmarks.once import MeasuredOnce
 
 #: Actions of each session in one measurement.
 ACTIONS = 50
+
+#: Sessions at once, at most.
+MOST = 4 if quick() else 16
 
 #: Iterations of an empty loop in bash: about a second.
 LOOPS = 300_000
@@ -51,19 +55,24 @@ class _Sessions:
 Measured = dict[tuple[str, int], float]
 
 
-class Sessions(_Sessions):
+class Sessions(_Sessions, MeasuredOnce[Measured]):
     """Sessions that act at once: how long an action takes of the whole, which falls while cores are free."""
 
     version = "1"
     params = [[1, 4, 16]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["sessions"]  # noqa: RUF012
 
-    def setup_cache(self) -> Measured:
+    def setup(self, count: int) -> None:
+        """Skip the most of them in a quick run."""
+        if count > MOST:
+            not_when_quick()
+
+    def measure(self) -> Measured:
         """Connect them, and measure all, the fewest first."""
         found: Measured = {}
-        self.connect(max(self.params[0]))
+        self.connect(MOST)
         try:
-            for count in self.params[0]:
+            for count in (each for each in self.params[0] if each <= MOST):
                 some = self.runtimes[:count]
                 found["commands", count] = self.seconds(_commands, some) / (count * ACTIONS)
                 found["files", count] = self.seconds(_files, some) / (count * 2 * FILES)
@@ -71,13 +80,13 @@ class Sessions(_Sessions):
             self.disconnect()
         return found
 
-    def track_rapid_commands(self, found: Measured, count: int) -> float:
+    def track_rapid_commands(self, count: int) -> float:
         """Return the seconds of all by the number of commands."""
-        return found["commands", count]
+        return self.measured()["commands", count]
 
-    def track_large_files(self, found: Measured, count: int) -> float:
+    def track_large_files(self, count: int) -> float:
         """Return the seconds of all by the number of megabytes that are written and read."""
-        return found["files", count]
+        return self.measured()["files", count]
 
     track_rapid_commands.pretty_name = "Rapid-fire commands by sessions"  # type: ignore[attr-defined]
     track_rapid_commands.unit = "seconds"  # type: ignore[attr-defined]
@@ -126,6 +135,10 @@ def _compute(runtime: Runtime) -> None:
     act(runtime, CmdRunAction(f"for ((i = 0; i < {LOOPS}; i++)); do :; done; echo computed"), "computed")
 
 
+#: Sessions that come and go.
+COME_AND_GO = 2 if quick() else 10
+
+
 class Churn(_Sessions):
     """Sessions that come and go."""
 
@@ -141,11 +154,11 @@ class Churn(_Sessions):
         self.disconnect()
 
     def track_session(self) -> float:
-        """Return the seconds of a session from its beginning over one command to its end: ten, two at a time."""
+        """Return the seconds of a session from its beginning over one command to its end, two at a time."""
         with ThreadPoolExecutor(2) as pool:
             start = time.perf_counter()
-            list(pool.map(_live, range(10)))
-            return (time.perf_counter() - start) / 10
+            list(pool.map(_live, range(COME_AND_GO)))
+            return (time.perf_counter() - start) / COME_AND_GO
 
     track_session.pretty_name = "Sessions that come and go"  # type: ignore[attr-defined]
 

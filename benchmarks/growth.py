@@ -13,6 +13,7 @@ from benchmarks.common import (
     act,
     connected_runtime,
     leave,
+    not_when_quick,
     only_on_request,
     read_whole,
     shared_cluster,
@@ -38,8 +39,7 @@ class Payload(SessionBenchmark):
 
     def setup(self, size: int) -> None:
         """Skip the largest, unless it is asked for."""
-        if size > 10 * _MB:
-            only_on_request()
+        _skip_above(1, 10 * _MB, size)
         super().setup(size)
 
     def prepare(self, size: int) -> None:
@@ -70,6 +70,11 @@ class Output(SessionBenchmark):
     params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
     param_names = ["lines"]  # noqa: RUF012
 
+    def setup(self, lines: int) -> None:
+        """Skip the longer ones in a quick run."""
+        _skip_above(1, 100_000, lines)
+        super().setup(lines)
+
     def time_lines(self, lines: int) -> None:
         """Print them."""
         act(self.runtime, CmdRunAction(f"seq {lines}"), str(lines))
@@ -88,8 +93,7 @@ class Age(SessionBenchmark):
 
     def setup(self, age: int) -> None:
         """Skip the oldest, unless it is asked for."""
-        if age > 1000:
-            only_on_request()
+        _skip_above(1, 1000, age)
         super().setup(age)
 
     def prepare(self, age: int) -> None:
@@ -116,8 +120,7 @@ class Sessions:
     def setup(self, count: int) -> None:
         """Connect them."""
         self.runtimes: list[Runtime] = []
-        if count > 4:
-            only_on_request()
+        _skip_above(0, 4, count)
         shared_cluster()
         self.runtimes = [connected_runtime() for _ in range(count)]
 
@@ -145,8 +148,7 @@ class SessionsMemory:
     def setup(self, count: int) -> None:
         """Connect them, and use each."""
         self.runtimes: list[Runtime] = []
-        if count > 4:
-            only_on_request()
+        _skip_above(0, 4, count)
         self.runtimes = [connected_runtime() for _ in range(count)]
         for runtime in self.runtimes:
             act(runtime, CmdRunAction("echo benchmark"), "benchmark")
@@ -172,6 +174,11 @@ class Workflow(SessionBenchmark):
     params = [[1, 10, 50, 100]]  # noqa: RUF012
     param_names = ["actions"]  # noqa: RUF012
 
+    def setup(self, actions: int) -> None:
+        """Skip the longer ones in a quick run."""
+        _skip_above(10, 100, actions)
+        super().setup(actions)
+
     def time_actions(self, actions: int) -> None:
         """Run commands, writes and reads in turn."""
         for number in range(actions):
@@ -184,6 +191,14 @@ class Workflow(SessionBenchmark):
                 act(self.runtime, FileReadAction(path), f"text {number - 1}")
 
     time_actions.pretty_name = "Workflow by number of actions"  # type: ignore[attr-defined]
+
+
+def _skip_above(quickly: int, usually: int, size: int) -> None:
+    """Skip what is larger than this in a quick run, and than that unless it is asked for."""
+    if size > quickly:
+        not_when_quick()
+    if size > usually:
+        only_on_request()
 
 
 def _median_command(runtime: Runtime | None) -> float:

@@ -21,7 +21,9 @@ from benchmarks.common import (
     connected_runtime,
     leave,
     new_runtime,
+    not_when_quick,
     only_on_request,
+    quick,
     runtime_class,
     shared_cluster,
 )
@@ -206,6 +208,8 @@ class Allocation(SessionBenchmark):
 
     def setup(self, cluster: str) -> None:
         """Have the session of this process keep all cores busy, where that is asked for."""
+        if cluster == "busy":
+            not_when_quick()
         _keep_warm(0)
         super().setup(cluster)
 
@@ -230,7 +234,7 @@ class Allocation(SessionBenchmark):
 
 
 #: Times that an allocation is repeated: each takes half a second.
-ALLOCATIONS = 5
+ALLOCATIONS = 1 if quick() else 5
 
 
 def _median_seconds(start: Callable[[], Any], end: Callable[[Any], None]) -> float:

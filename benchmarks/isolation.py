@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from statistics import median
 from openhands.events.action import CmdRunAction
 
 import openhands_ray
-from benchmarks.common import act, connected_runtime, leave, requested, shared_cluster
+from benchmarks.common import act, connected_runtime, leave, only_on_request, shared_cluster
+from benchmarks.once import MeasuredOnce
 
 #: Times that a session of each kind is started: each takes half a second.
 ROUNDS = 7
@@ -43,12 +43,12 @@ KINDS = {
 class Cost:
     """Seconds, of one kind: to start a session, to run a command in it, to end it."""
 
-    start: float = math.nan
-    command: float = math.nan
-    end: float = math.nan
+    start: float
+    command: float
+    end: float
 
 
-class Isolation:
+class Isolation(MeasuredOnce[dict[str, Cost]]):
     """Sessions of each kind in turn, on one cluster; none is kept warm."""
 
     timeout = 300.0
@@ -56,11 +56,14 @@ class Isolation:
     params = [list(KINDS)]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["walls"]  # noqa: RUF012
 
-    def setup_cache(self) -> dict[str, Cost]:
-        """Measure all kinds, in one process, if it is asked for."""
-        known = hasattr(openhands_ray.Settings, "process_limit")
-        if not (requested() and known):
-            return dict.fromkeys(KINDS, Cost())
+    def setup(self, walls: str) -> None:
+        """Skip it, unless it is asked for, and where the commit has no limits."""
+        only_on_request()
+        if not hasattr(openhands_ray.Settings, "process_limit"):
+            raise NotImplementedError("In this commit a session has no limits.")
+
+    def measure(self) -> dict[str, Cost]:
+        """Measure all kinds, in one process."""
         shared_cluster()
         first = connected_runtime()
         try:
@@ -69,17 +72,17 @@ class Isolation:
             leave(first)
         return {kind: _median([each[kind] for each in measured]) for kind in KINDS}
 
-    def track_start(self, costs: dict[str, Cost], walls: str) -> float:
+    def track_start(self, walls: str) -> float:
         """Return the seconds of a session's start."""
-        return costs[walls].start
+        return self.measured()[walls].start
 
-    def track_command(self, costs: dict[str, Cost], walls: str) -> float:
+    def track_command(self, walls: str) -> float:
         """Return the seconds of a simple command."""
-        return costs[walls].command
+        return self.measured()[walls].command
 
-    def track_end(self, costs: dict[str, Cost], walls: str) -> float:
+    def track_end(self, walls: str) -> float:
         """Return the seconds of a session's end."""
-        return costs[walls].end
+        return self.measured()[walls].end
 
     track_start.pretty_name = "Session by its walls"  # type: ignore[attr-defined]
     track_start.unit = "seconds"  # type: ignore[attr-defined]

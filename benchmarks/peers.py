@@ -26,10 +26,11 @@ from openhands.runtime.base import Runtime
 from openhands.runtime.plugins import JupyterRequirement
 from openhands.storage import get_file_store
 
-from benchmarks.common import MEGABYTE, TEXT, act, leave, requested, runtime_class, shared_cluster
+from benchmarks.common import MEGABYTE, TEXT, act, leave, quick, requested, runtime_class, shared_cluster
+from benchmarks.once import MeasuredOnce
 
 #: Seconds for which an operation is measured, and how often at least and at most.
-MEASURE_S, LEAST, MOST = 2.0, 3, 100
+MEASURE_S, LEAST, MOST = 0.1 if quick() else 2.0, 3, 100
 
 #: Of each runtime and operation the seconds, NaN where it was not asked for, or why there are none.
 Found = dict[tuple[str, str], float | str]
@@ -92,7 +93,7 @@ OPERATIONS: dict[str, Callable[[Runtime, str, int], None]] = {
 RUNTIMES = ("RayRuntime", "LocalRuntime", "CLIRuntime")
 
 
-class Peer:
+class Peer(MeasuredOnce[Found]):
     """Each operation on each runtime: the median, in seconds."""
 
     timeout = 600.0
@@ -100,7 +101,7 @@ class Peer:
     params = [list(RUNTIMES), ["initialization", *OPERATIONS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["runtime", "operation"]  # noqa: RUF012
 
-    def setup_cache(self) -> Found:
+    def measure(self) -> Found:
         """Measure the runtimes one after the other, each in one session."""
         asked = RUNTIMES if requested() else RUNTIMES[:1]
         found: Found = {(runtime, operation): float("nan") for runtime in RUNTIMES for operation in self.params[1]}
@@ -108,9 +109,9 @@ class Peer:
             found |= {(name, operation): value for operation, value in _measured(name).items()}
         return found
 
-    def track_seconds(self, found: Found, runtime: str, operation: str) -> float:
+    def track_seconds(self, runtime: str, operation: str) -> float:
         """Return the seconds of the operation."""
-        value = found[runtime, operation]
+        value = self.measured()[runtime, operation]
         if isinstance(value, str):
             raise AssertionError(value)
         return value

@@ -4,7 +4,6 @@ machine, where neither time does.
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,11 +23,22 @@ from openhands.events.action.action import Action
 from openhands.runtime.base import Runtime
 
 from benchmarks.actions import served_page
-from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, leave, read_whole, requested, shared_cluster
+from benchmarks.common import (
+    MEGABYTE,
+    TEXT,
+    act,
+    connected_runtime,
+    leave,
+    only_on_request,
+    quick,
+    read_whole,
+    shared_cluster,
+)
+from benchmarks.once import MeasuredOnce
 from benchmarks.references import BareActor, BareBrowser, BareKernel, RawPty, run_program
 
 #: Seconds for which an operation and its reference are measured.
-MEASURE_S = 1.5
+MEASURE_S = 0.1 if quick() else 1.5
 
 #: Pairs of calls at least, and those before them that do not count.
 LEAST_PAIRS, WARM_UP_PAIRS = 9, 3
@@ -117,7 +127,7 @@ PAIRS: dict[str, Callable[[Beside], Pair]] = {
 Medians = dict[str, tuple[float, float] | str]
 
 
-class Ratio:
+class Ratio(MeasuredOnce[Medians]):
     """The median of an operation, of its reference, and the one over the other."""
 
     timeout = 180.0
@@ -125,23 +135,29 @@ class Ratio:
     params = [list(PAIRS)]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
 
-    def setup_cache(self) -> Medians:
+    def measure(self) -> Medians:
         """Measure all pairs, in one process."""
         with _beside() as beside:
             return {name: _measure(pair, beside) for name, pair in PAIRS.items()}
 
-    def track_ratio(self, medians: Medians, pair: str) -> float:
+    def track_ratio(self, pair: str) -> float:
         """Return how many times the reference it takes."""
-        ours, reference = _of(medians, pair)
+        ours, reference = self._of(pair)
         return ours / reference
 
-    def track_ours(self, medians: Medians, pair: str) -> float:
+    def track_ours(self, pair: str) -> float:
         """Return the seconds of the operation."""
-        return _of(medians, pair)[0]
+        return self._of(pair)[0]
 
-    def track_reference(self, medians: Medians, pair: str) -> float:
+    def track_reference(self, pair: str) -> float:
         """Return the seconds of the reference."""
-        return _of(medians, pair)[1]
+        return self._of(pair)[1]
+
+    def _of(self, pair: str) -> tuple[float, float]:
+        found = self.measured()[pair]
+        if isinstance(found, str):
+            raise AssertionError(found)
+        return found
 
     track_ratio.pretty_name = "Ratio to the reference"  # type: ignore[attr-defined]
     track_ratio.unit = "ratio"  # type: ignore[attr-defined]
@@ -151,16 +167,18 @@ class Ratio:
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
 
 
-class BrowserRatio:
+class BrowserRatio(MeasuredOnce[tuple[float, float]]):
     """A page in the session's browser beside BrowserGym as OpenHands configures it, which takes long."""
 
     timeout = 300.0
     version = "1"
 
-    def setup_cache(self) -> tuple[float, float]:
-        """Measure both in turn, if it is asked for."""
-        if not requested():
-            return math.nan, math.nan
+    def setup(self) -> None:
+        """Skip it, unless it is asked for."""
+        only_on_request()
+
+    def measure(self) -> tuple[float, float]:
+        """Measure both in turn."""
         shared_cluster()
         runtime, reference = connected_runtime(), BareBrowser()
         try:
@@ -172,17 +190,18 @@ class BrowserRatio:
             reference.close()
             leave(runtime)
 
-    def track_ratio(self, medians: tuple[float, float]) -> float:
+    def track_ratio(self) -> float:
         """Return how many times the reference it takes."""
-        return medians[0] / medians[1]
+        ours, reference = self.measured()
+        return ours / reference
 
-    def track_ours(self, medians: tuple[float, float]) -> float:
+    def track_ours(self) -> float:
         """Return the seconds of the operation."""
-        return medians[0]
+        return self.measured()[0]
 
-    def track_reference(self, medians: tuple[float, float]) -> float:
+    def track_reference(self) -> float:
         """Return the seconds of the reference."""
-        return medians[1]
+        return self.measured()[1]
 
     track_ratio.pretty_name = "Ratio of browsing to BrowserGym"  # type: ignore[attr-defined]
     track_ratio.unit = "ratio"  # type: ignore[attr-defined]
@@ -190,13 +209,6 @@ class BrowserRatio:
     track_ours.unit = "seconds"  # type: ignore[attr-defined]
     track_reference.pretty_name = "BrowserGym"  # type: ignore[attr-defined]
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
-
-
-def _of(medians: Medians, pair: str) -> tuple[float, float]:
-    found = medians[pair]
-    if isinstance(found, str):
-        raise AssertionError(found)
-    return found
 
 
 @contextmanager

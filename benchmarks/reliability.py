@@ -10,10 +10,11 @@ from openhands.events.action.action import Action
 from openhands.events.observation import ErrorObservation
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import connected_runtime, leave, shared_cluster
+from benchmarks.common import connected_runtime, leave, quick, shared_cluster
+from benchmarks.once import MeasuredOnce
 
 #: Times that the mixed load is repeated; it is five actions long.
-ROUNDS = 40
+ROUNDS = 4 if quick() else 40
 
 #: Why an answer is no success.
 CATEGORIES = ("timeout", "worker lost", "wrong result", "refused", "other")
@@ -22,12 +23,12 @@ CATEGORIES = ("timeout", "worker lost", "wrong result", "refused", "other")
 Found = dict[str, int]
 
 
-class _MixedLoad:
+class _MixedLoad(MeasuredOnce[Found]):
     """A mixed load in one session, run once for all that is said of it."""
 
     timeout = 300.0
 
-    def setup_cache(self) -> Found:
+    def measure(self) -> Found:
         """Run it."""
         shared_cluster()
         runtime = connected_runtime(jupyter=True)
@@ -45,8 +46,9 @@ class Reliability(_MixedLoad):
     version = "3"
     unit = "%"
 
-    def track_failure_rate(self, found: Found) -> float:
+    def track_failure_rate(self) -> float:
         """Return the share of actions (%) whose answer was missing or wrong; lower is better."""
+        found = self.measured()
         return 100.0 * sum(found[category] for category in CATEGORIES) / found["actions"]
 
     track_failure_rate.pretty_name = "Failure rate"  # type: ignore[attr-defined]
@@ -60,8 +62,9 @@ class Failures(_MixedLoad):
     params = [list(CATEGORIES)]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["category"]  # noqa: RUF012
 
-    def track_rate(self, found: Found, category: str) -> float:
+    def track_rate(self, category: str) -> float:
         """Return the share of actions (%) that failed in this way."""
+        found = self.measured()
         return 100.0 * found[category] / found["actions"]
 
     track_rate.pretty_name = "Failure rate by category"  # type: ignore[attr-defined]

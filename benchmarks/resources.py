@@ -12,7 +12,8 @@ import psutil
 from openhands.events.action import CmdRunAction, FileWriteAction, IPythonRunCellAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import act, connected_runtime, leave
+from benchmarks.common import act, connected_runtime, leave, not_when_quick, quick
+from benchmarks.once import MeasuredOnce
 
 _MB = 1e6
 
@@ -20,32 +21,29 @@ _MB = 1e6
 _WAITING_WORKER = re.compile(r"ray::IDLE|\S*python\S* (-\S+ )*\S*/default_worker\.py ")
 
 
-class Memory:
+class Memory(MeasuredOnce[tuple[float, float]]):
     """The memory of Ray's own processes, and of one session: on a cluster of its own, below this process."""
 
     timeout = 180.0
     version = "3"
     unit = "MB"
 
-    def setup(self) -> None:
-        """Start a cluster and one session, and use it."""
-        self.runtime = connected_runtime()
-        act(self.runtime, CmdRunAction("echo benchmark"), "benchmark")
-
-    def teardown(self) -> None:
-        """End the session and the cluster."""
-        leave(self.runtime)
+    def measure(self) -> tuple[float, float]:
+        """Start a cluster and one session, use it, and measure both."""
+        runtime = connected_runtime()
+        try:
+            act(runtime, CmdRunAction("echo benchmark"), "benchmark")
+            return _cluster_mb(), sessions_mb()
+        finally:
+            leave(runtime)
 
     def track_cluster(self) -> float:
         """Ray's own processes, without the workers of sessions."""
-        ray, _ = _split_tree()
-        if not ray:
-            raise AssertionError("There are no processes of Ray below this one.")
-        return _unique_mb(ray)
+        return self.measured()[0]
 
     def track_session(self) -> float:
         """The whole tree of a session: its worker and its shell."""
-        return sessions_mb()
+        return self.measured()[1]
 
     track_cluster.pretty_name = "Memory of the Ray cluster"  # type: ignore[attr-defined]
     track_cluster.unit = "MB"  # type: ignore[attr-defined]
@@ -83,8 +81,11 @@ class UsedMemory:
     timeout = 180.0
     version = "1"
 
+    runtime: Runtime | None = None
+
     def setup(self) -> None:
         """Start a cluster and one session, and use it."""
+        not_when_quick()
         self.runtime = connected_runtime()
         for number in range(ACTIONS // 2):
             act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
@@ -92,7 +93,8 @@ class UsedMemory:
 
     def teardown(self) -> None:
         """End the session and the cluster."""
-        leave(self.runtime)
+        if self.runtime is not None:
+            leave(self.runtime)
 
     def track_session(self) -> float:
         """The whole tree of the session."""
@@ -103,10 +105,10 @@ class UsedMemory:
 
 
 #: Actions before the memory is looked at, and over which CPU time is counted.
-ACTIONS = 1000
+ACTIONS = 100 if quick() else 1000
 
 
-class Cpu:
+class Cpu(MeasuredOnce[dict[str, float]]):
     """The CPU time of an action: of this process, and of the cluster's, of which Ray's own take next to nothing."""
 
     timeout = 180.0
@@ -115,7 +117,7 @@ class Cpu:
     params = [["client", "cluster"]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["of"]  # noqa: RUF012
 
-    def setup_cache(self) -> dict[str, float]:
+    def measure(self) -> dict[str, float]:
         """Start a cluster and one session, and use it."""
         runtime = connected_runtime()
         try:
@@ -127,9 +129,9 @@ class Cpu:
             leave(runtime)
         return {of: (after[of] - before[of]) / ACTIONS for of in before}
 
-    def track_command(self, seconds: dict[str, float], of: str) -> float:
+    def track_command(self, of: str) -> float:
         """Return the seconds that a simple command takes of a core."""
-        return seconds[of]
+        return self.measured()[of]
 
     track_command.pretty_name = "CPU time of a simple command"  # type: ignore[attr-defined]
 
@@ -147,7 +149,7 @@ def _cpu_seconds() -> dict[str, float]:
     }
 
 
-class Leftovers:
+class Leftovers(MeasuredOnce[dict[str, int]]):
     """What a session and its cluster leave in the process that had them, and below it."""
 
     timeout = 180.0
@@ -156,7 +158,7 @@ class Leftovers:
     params = [["processes", "threads", "file descriptors"]]  # noqa: RUF012
     param_names = ["of"]  # noqa: RUF012
 
-    def setup_cache(self) -> dict[str, int]:
+    def measure(self) -> dict[str, int]:
         """Have a session and its cluster twice: what they leave once, they have left after the first time."""
         _live()
         before = _possessions()
@@ -164,9 +166,9 @@ class Leftovers:
         after = _possessions()
         return {of: after[of] - before[of] for of in before}
 
-    def track_left(self, left: dict[str, int], of: str) -> float:
+    def track_left(self, of: str) -> float:
         """Return how many more there are after a further session and its cluster."""
-        return float(left[of])
+        return float(self.measured()[of])
 
     track_left.pretty_name = "Left after a session and its cluster"  # type: ignore[attr-defined]
 
@@ -201,6 +203,13 @@ def _split_tree() -> tuple[list[psutil.Process], list[psutil.Process]]:
             ray.append(process)
             waiting += process.children()
     return ray, sessions
+
+
+def _cluster_mb() -> float:
+    ray, _ = _split_tree()
+    if not ray:
+        raise AssertionError("There are no processes of Ray below this one.")
+    return _unique_mb(ray)
 
 
 def sessions_mb() -> float:

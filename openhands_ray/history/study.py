@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,7 @@ class Studied:
     Attributes:
         name: with its parameters.
         runs: how many there are.
+        spread: how far the largest of them is above the smallest, relative to it.
         threshold: the smallest that gives no alarm on histories resampled from the first half, and is above the
             difference between any two of its runs.
         real: alarms on the history that the runs themselves make.
@@ -71,6 +73,7 @@ class Studied:
 
     name: str
     runs: int
+    spread: float
     threshold: float
     real: int
     pairs: int
@@ -146,6 +149,12 @@ def least_threshold(samples: Sequence[Sample], chance: random.Random) -> float:
     return next(enough, STEPS[-1])
 
 
+def _spread(samples: Sequence[Sample]) -> float:
+    """Returns how far the largest value is above the smallest; infinite where that is zero."""
+    values = [value for value, _ in samples]
+    return max(values) / min(values) - 1 if min(values) else math.inf
+
+
 def smallest_found(samples: Sequence[Sample], threshold: float, chance: random.Random) -> float | None:
     """Returns the smallest slowdown that is found, where it is, in all of the histories in which it is planted."""
     for slowdown in (step for step in STEPS if step >= threshold):
@@ -163,7 +172,7 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
     """Studies one benchmark. Its chances are its own, so that the same runs give the same answer."""
     chance = random.Random(name)
     if not any(value for value, _ in samples):  # failures: whatever is not zero is worse
-        return Studied(name, len(samples), 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0)
+        return Studied(name, len(samples), 0.0, 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0)
     half = len(samples) // 2
     first, second = samples[:half], samples[half:]
     threshold = least_threshold(first, chance)
@@ -171,6 +180,7 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
     return Studied(
         name,
         len(samples),
+        _spread(samples),
         threshold,
         len(_jumps(_steps(samples), threshold)),
         sum(after > (1 + threshold) * before for (before, _), (after, _) in pairwise(second)),
@@ -181,12 +191,17 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
 
 
 def thresholds(found: Sequence[Studied]) -> dict[str, float]:
-    """Returns asv's ``regressions_thresholds``: a benchmark has the largest of those of its parameters."""
+    """Returns asv's ``regressions_thresholds``: a benchmark has the largest of those of its parameters.
+
+    The one of the first half or, where all runs differ by more, the next of ``STEPS`` above that.
+    """
     largest: dict[str, float] = {}
     for each in found:
         name = each.name.partition("(")[0]
         key = name.replace(".", r"\.") + r"\b"
-        largest[key] = max(each.threshold, largest.get(key, 0.0))
+        above = next((step for step in STEPS if step >= each.spread), STEPS[-1])
+        threshold = max(each.threshold, above) if each.spread else each.threshold
+        largest[key] = max(threshold, largest.get(key, 0.0))
     return largest
 
 
@@ -203,11 +218,13 @@ between them. `make aa` makes the runs, `make aa-study` this page.
   before any test for noise.
 - The threshold is the smallest that gives no alarm on histories resampled from the first half, and is above the
   difference between any two of its runs.
+- `asv.conf.json` has the threshold of the first half or, where all runs differ by more, the next step above that.
+- Of the {count} benchmarks, {found} always find a slowdown of so much.
 - The last column is the smallest slowdown that is always found, on its commit or one beside it: planted in {planted}
   histories of {total} commits, {after} before the end.
 
-| benchmark | runs | threshold | alarms per 1,000 | smallest slowdown found |
-|---|--:|--:|--:|--:|
+| benchmark | runs | they differ by | threshold | alarms per 1,000 | smallest slowdown found |
+|---|--:|--:|--:|--:|--:|
 {rows}
 
 {cost}"""
@@ -221,6 +238,7 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         commit=folder.name,
         real=sum(each.real > 0 for each in found),
         count=len(found),
+        found=", ".join(f"{_finding(found, share)} ({_percent(share)})" for share in (0.1, 0.25, 0.5, 1.0)),
         length=COMMITS,
         pairs=sum(each.pairs for each in found),
         compared=sum(max(0, each.runs - each.runs // 2 - 1) for each in found),
@@ -237,10 +255,16 @@ def page(found: Sequence[Studied], folder: Path) -> str:
     )
 
 
+def _finding(found: Sequence[Studied], share: float) -> int:
+    """Returns how many always find a slowdown of this share."""
+    return sum(each.smallest is not None and each.smallest <= share for each in found)
+
+
 def _row(each: Studied) -> str:
     smallest = "none" if each.smallest is None else "any" if each.smallest == 0 else _percent(each.smallest)
     rate = f"{1000 * each.alarms / each.commits:.1f}"
-    return f"| {each.name} | {each.runs} | {_percent(each.threshold)} | {rate} | {smallest} |"
+    spread = _percent(round(each.spread, 3))
+    return f"| {each.name} | {each.runs} | {spread} | {_percent(each.threshold)} | {rate} | {smallest} |"
 
 
 def _percent(share: float) -> str:

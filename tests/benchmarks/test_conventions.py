@@ -60,7 +60,8 @@ import inspect, math, sys
 from asv_runner.discovery import disc_benchmarks
 skipped = []
 for benchmark in disc_benchmarks(sys.argv[1], ignore_import_errors=False):
-    if "only_on_request()" in inspect.getsource(type(getattr(benchmark.func, "__self__", None))):
+    source = inspect.getsource(type(getattr(benchmark.func, "__self__", None)))
+    if any(each in source for each in ("only_on_request()", "not_when_quick()", "_skip_above(")):
         benchmark.set_param_idx(math.prod(map(len, benchmark.params)) - 1)  # the last ones are the largest
         assert benchmark.do_setup(), benchmark.name
         benchmark.do_teardown()
@@ -70,6 +71,8 @@ print(*skipped)
 
 
 def test_what_is_not_asked_for_is_skipped_and_does_not_fail() -> None:
-    skipped = run_python(SKIPPED, str(FOLDER), BENCHMARK_ALL="0").stdout.splitlines()[-1].split()
+    skipped = run_python(SKIPPED, str(FOLDER), BENCHMARK_ALL="0", BENCHMARK_QUICK="1").stdout.splitlines()[-1].split()
     assert "initialization.FirstPage.time_first_page" in skipped
-    assert {name.split(".")[0] for name in skipped} == {"growth", "initialization"}
+    assert {name.split(".")[0] for name in skipped} == {
+        "actions", "concurrency", "growth", "initialization", "isolation", "ratios", "resources"
+    }  # fmt: skip

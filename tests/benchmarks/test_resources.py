@@ -11,13 +11,14 @@ from support import ROOT, clean_environment
 #: Prints the processes that are counted as Ray's and as the session's, and what is tracked of them.
 PROGRAM = """
 import json
+from benchmarks.common import connected_runtime, leave
 from benchmarks.resources import Memory, _split_tree
 
-memory = Memory()
-memory.setup()
+runtime = connected_runtime()
 ray, sessions = ([" ".join(process.cmdline()) for process in part] for part in _split_tree())
+leave(runtime)
+memory = Memory()
 print(json.dumps([ray, sessions, memory.track_cluster(), memory.track_session()]))
-memory.teardown()
 """
 
 

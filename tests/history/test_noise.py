@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from asv.config import Config
@@ -83,18 +82,32 @@ def test_the_command_says_that_nothing_was_measured(
     assert "no results" in capsys.readouterr().err
 
 
-def test_every_benchmark_has_one_threshold(tmp_path: Path) -> None:
-    listed = tmp_path / "benchmarks.json"
-    # As asv discovers them.
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The names of all benchmarks, with their parameters, as asv discovers them."""
+    listed = tmp_path_factory.mktemp("discovered") / "benchmarks.json"
     run_python(
         "import sys; from asv_runner.discovery import _discover; _discover(sys.argv[1:])",
         str(ROOT / "benchmarks"),
         str(listed),
     )
     found = json.loads(listed.read_text())
-    names = {entry["name"] + label for entry in found for label in parameter_labels(entry["params"])}
+    return {entry["name"] + label for entry in found for label in parameter_labels(entry["params"])}
+
+
+def test_every_benchmark_has_one_threshold(names: set[str]) -> None:
     thresholds = Config.load(str(CONFIGURATION)).regressions_thresholds
 
     assert names
     assert {name for name in names if len(list(matching(name, thresholds))) != 1} == set()
     assert {key for key in thresholds if not any(list(matching(name, {key: 0})) for name in names)} == set()
+
+
+def test_no_threshold_is_below_what_the_study_says(names: set[str]) -> None:
+    thresholds = Config.load(str(CONFIGURATION)).regressions_thresholds
+    rows = [line.strip("| ").split(" | ") for line in (ROOT / "docs/noise.md").read_text("utf-8").splitlines()]
+    studied = {row[0]: float(row[3].removesuffix(" %")) / 100 for row in rows if len(row) == 6 and row[1].isdigit()}
+    below = {each for each in names & set(studied) if next(matching(each, thresholds)) < studied[each]}
+
+    assert len(names & set(studied)) > 100
+    assert below == set()

@@ -58,3 +58,19 @@ def test_the_interpreter_of_asv_comes_first(monkeypatch: pytest.MonkeyPatch, pat
     publisher.setup()
 
     assert os.environ["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), path]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [([], None), (["--bench", "quick"], None), (["--quick"], "1"), (["-q"], "1")]
+)
+def test_the_benchmarks_are_told_of_a_quick_run(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], told: str | None
+) -> None:
+    for name in ("PATH", "BENCHMARK_QUICK"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # so that they are put back
+    monkeypatch.delenv("BENCHMARK_QUICK")
+    monkeypatch.setattr(sys, "argv", ["asv", "run", "HEAD^!", *options])
+
+    publisher.setup()
+
+    assert os.environ.get("BENCHMARK_QUICK") == told

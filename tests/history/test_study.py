@@ -70,11 +70,11 @@ def test_an_alarm_that_a_later_look_withdraws_counts() -> None:
 
 
 def test_a_benchmark_has_the_largest_threshold_of_its_parameters() -> None:
-    def of(name: str, threshold: float) -> Studied:
-        return Studied(name, 12, threshold, 0, 0, 0, 1000, 0.1)
+    def of(name: str, threshold: float, spread: float = 0.1) -> Studied:
+        return Studied(name, 12, spread, threshold, 0, 0, 0, 1000, 0.1)
 
-    found = study.thresholds([of("a.B.c(1)", 0.1), of("a.B.c(2)", 0.3), of("a.B.d", 0.2)])
-    assert found == {r"a\.B\.c\b": 0.3, r"a\.B\.d\b": 0.2}
+    found = study.thresholds([of("a.B.c(1)", 0.1), of("a.B.c(2)", 0.3), of("a.B.d", 0.2, 0.26), of("a.B.e", 0.0, 0.0)])
+    assert found == {r"a\.B\.c\b": 0.3, r"a\.B\.d\b": 0.3, r"a\.B\.e\b": 0.0}
 
 
 def test_too_few_runs_are_refused_by_name(make_project: MakeProject, capsys: pytest.CaptureFixture[str]) -> None:
