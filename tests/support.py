@@ -109,6 +109,15 @@ def figures_of(script: str, folder: Path, *args: str) -> dict[str, Any]:
     return figures
 
 
+def discovered_benchmarks(folder: Path) -> list[dict[str, Any]]:
+    """Return the benchmarks as asv discovers them; their list is written into ``folder``."""
+    listed = folder / "benchmarks.json"
+    program = "import sys; from asv_runner.discovery import _discover; _discover(sys.argv[1:])"
+    run_python(program, str(ROOT / "benchmarks"), str(listed))
+    found: list[dict[str, Any]] = json.loads(listed.read_text())
+    return found
+
+
 def run_python(program: str, *args: str, timeout_s: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run ``program`` in a process of its own and return what it printed; it must succeed."""
     argv = [sys.executable, "-c", program, *args]

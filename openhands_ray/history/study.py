@@ -144,8 +144,8 @@ def alarms(seen: Sequence[Steps], threshold: float) -> int:
 def least_threshold(samples: Sequence[Sample], chance: random.Random) -> float:
     """Returns the smallest threshold of ``STEPS`` above all differences, and without an alarm in long histories."""
     seen = [look for _ in range(TRAINING) for look in looks(resampled(samples, COMMITS, chance))]
-    values = [value for value, _ in samples]
-    enough = (step for step in STEPS if max(values) <= (1 + step) * min(values) and not alarms(seen, step))
+    spread = _spread(samples)
+    enough = (step for step in STEPS if spread <= step and not alarms(seen, step))
     return next(enough, STEPS[-1])
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, run_python
+from support import ROOT, discovered_benchmarks, run_python
 
 FOLDER = ROOT / "benchmarks"
 
@@ -18,12 +17,7 @@ PUBLIC = {"RayRuntime", "Settings"}
 
 @pytest.fixture(scope="module")
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The benchmarks as asv discovers them."""
-    listed = tmp_path_factory.mktemp("discovered") / "benchmarks.json"
-    program = "import sys; from asv_runner.discovery import _discover; _discover(sys.argv[1:])"
-    run_python(program, str(FOLDER), str(listed))
-    found: list[dict[str, Any]] = json.loads(listed.read_text())
-    return found
+    return discovered_benchmarks(tmp_path_factory.mktemp("discovered"))
 
 
 def test_each_has_a_name_for_people_and_no_two_the_same(discovered: list[dict[str, Any]]) -> None:
