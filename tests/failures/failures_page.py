@@ -21,10 +21,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "failures.md"
 _INTRODUCTION = """\
 # Failures injected
 
-Every row is a failure that the tests inject into sessions of `RayRuntime`, by SIGKILL: at rest, in the middle of an
-action, in the middle of a copy, between its first part and its second. {count} failures: {quick} by `make test`, the
-others, marked with a star, by `make test-long`. This page is made by `python tests/failures/failures_page.py`; a test
-holds it to the table. [The soak](soak.md) tells what is left by many actions and sessions where nothing fails.
+Every row is a failure that the tests inject into sessions of `RayRuntime`, by SIGKILL, or by SIGSTOP where it is said:
+at rest, in the middle of an action, in the middle of a copy, between its first part and its second. {count} failures:
+{quick} by `make test`, the others, marked with a star, by `make test-long`. This page is made by
+`python tests/failures/failures_page.py`; a test holds it to the table. [The soak](soak.md) tells what is left by many
+actions and sessions where nothing fails.
 
 What holds in all of them, and is asserted each time:
 
