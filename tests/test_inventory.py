@@ -95,12 +95,12 @@ def test_a_session_from_the_pool() -> None:
 
 
 def test_a_kept_session_ends_when_it_has_been_idle_for_too_long() -> None:
-    settings = Settings(idle_limit_s=1.0, warm_sessions=0)
-    kept = Session.create("kept", SPEC, settings, keep=True)
+    settings = Settings(idle_limit_s=3.0, warm_sessions=0)
     owned = Session.create("owned", SPEC, settings)
+    kept = Session.create("kept", SPEC, settings, keep=True)
     processes = [psutil.Process(kept.info[name]) for name in ("pid", "executor_pid")]
+    assert run(kept, "sleep 4; echo $INVENTORY") == "test"  # longer than the limit: an action is not idle
     assert row("kept").kept
-    assert run(kept, "sleep 2; echo $INVENTORY") == "test"  # longer than the limit: an action is not idle
     assert gone(processes)
     with pytest.raises(SessionLostError):
         run(kept, "echo late")

@@ -44,5 +44,6 @@ def without_clocks(value: Any) -> Any:
         return value
     value = re.sub(r"(?s)-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", "<certificate>", value)
     value = re.sub(r"\d+/\d+/\d+, \d+:\d+:\d+(\u202f|\\u202f)[AP]M", "<clock>", value)
+    value = re.sub(r"\b[A-Z][a-z]{2} \d{1,2}, \d{4}\b", "<date>", value)
     value = re.sub(r"screenshot_\d{8}_\d{6}_\d{6}\.png", "screenshot_<clock>.png", value)
     return re.sub(r"http://localhost:\d+", "http://localhost:<port>", value)
