@@ -44,12 +44,8 @@ class Freezer:
 
 
 def _descendants() -> list[psutil.Process]:
-    """Return all processes below this one, each after its parent."""
-    found = psutil.Process().children()
-    for process in found:  # grows meanwhile
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found.extend(process.children())
-    return found
+    """Return all processes below this one, each after its parent, as psutil walks the tree; it reads the table once."""
+    return psutil.Process().children(recursive=True)
 
 
 def _is_running(process: psutil.Process) -> bool:

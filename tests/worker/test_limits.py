@@ -94,7 +94,7 @@ def test_a_group_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_files_of_version_2(tmp_path: Path) -> None:
-    """As they are written; what the kernel does with them only a node that has them can show."""
+    """As they are written; what a kernel does with them is shown by ``test_control_groups.py``."""
     for name in ("cgroup.controllers", "cgroup.subtree_control", "cgroup.procs"):
         (tmp_path / name).write_text("cpu memory pids io")
     found, problem = places(str(tmp_path))
@@ -156,13 +156,13 @@ def test_memory_that_is_watched() -> None:
 @pytest.mark.usefixtures("no_groups")
 @pytest.mark.parametrize("isolation", [pytest.param("sandbox", marks=sandboxed), "process"])
 def test_processes_that_are_watched(isolation: str) -> None:
-    session = LocalSession(isolation, limits={"processes": 60})
+    session = LocalSession(isolation, limits={"processes": 600})
     if session.actor.info()["limits"]["processes"]["held"] != "watcher":
         pytest.fail("as root nothing else holds it") if os.getuid() == 0 else session.close()
         return
-    said = session.run("for i in $(seq 100); do sleep 1000 & done > /dev/null 2>&1; wait")
+    said = session.run("for i in $(seq 1000); do sleep 1000 & done > /dev/null 2>&1; wait")
     assert "The shell ended" in said["extras"]["metadata"]["suffix"]
-    assert "The session reached its limit of 60 processes" in said["content"]
+    assert "The session reached its limit of 600 processes" in said["content"]
     assert session.output("echo on") == "on"
     session.close()
 
