@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,7 +50,13 @@ def _cell(code: str) -> Callable[[Target], str]:
 
 
 def _fork_bomb(target: Target) -> str:
-    return target.shell("bomb() { bomb | bomb & }; bomb; wait", 5) + target.shell("echo after the bomb")
+    said = target.shell("bomb() { bomb | bomb & }; bomb; wait", 5)
+    for _ in range(60):  # it goes on in the background, and takes long on a slow machine
+        said += target.shell("echo after the bomb")
+        if PROCESSES_NOTE in said:
+            break
+        time.sleep(0.5)
+    return said
 
 
 def _flood(target: Target) -> str:

@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
+from support import LocalSession
 
 from openhands_ray import Settings
 
@@ -72,6 +73,13 @@ class Target:
     def request(self, operation: str, **args: Any) -> Any:
         return self.runtime._session.request(operation, 30, **args)
 
+    def groups(self) -> list[Path]:
+        """Return the folders of the control groups that the session is in."""
+        lines = Path(f"/proc/{self.info['executor_pid']}/cgroup").read_text().splitlines()
+        paths = {line.split(":", 2)[2] for line in lines if "openhands-ray-" in line}
+        mounts = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]  # version 2, the controllers of version 1
+        return [folder for path in paths for mount in mounts if (folder := mount / path[1:]).is_dir()]
+
     def goes_on(self) -> bool:
         """Whether the session acts; the first command may only find that its shell has been killed."""
         self.shell("true")
@@ -80,6 +88,25 @@ class Target:
 
 def _quoted(script: str) -> str:
     return "'" + script.replace("'", "'\\''") + "'"
+
+
+class LocalTarget(Target):
+    """A session without Ray, and so without OpenHands' classes."""
+
+    _ACTIONS: ClassVar = {"CmdRunAction": "run", "IPythonRunCellAction": "run_ipython", "FileWriteAction": "write"}
+
+    def __init__(self, session: LocalSession) -> None:
+        self.session, self.root = session, session.root
+
+    @property
+    def info(self) -> dict[str, Any]:
+        return self.session.actor.info()
+
+    def act(self, name: str, timeout_s: float = 60, **args: Any) -> str:
+        return str(self.session.act(self._ACTIONS[name], timeout_s, **args)["content"])
+
+    def request(self, operation: str, **args: Any) -> Any:
+        return self.session.control(operation, **args)
 
 
 class Field:

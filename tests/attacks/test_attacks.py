@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attacks_page
@@ -51,23 +50,14 @@ def test_the_one_that_attacked_and_the_one_beside_it_go_on(field: Field) -> None
 def survivors(field: Field) -> dict[str, str]:
     """All that was to live on, in a session that has been closed: the marker of each, by its name."""
     target = field.another()
-    groups = _groups(target)
+    groups = target.groups()
+    assert len(groups) >= len(target.info["limits"])
     markers = {f"{each.name}, {each.through}": each.run(target) for each in SURVIVORS}
     assert [name for name, marker in markers.items() if not comes_alive(marker)] == [], "these did not even start"
     target.runtime.close()
     assert not target.root.exists()
     assert not any(group.exists() for group in groups)
     return markers
-
-
-def _groups(target: Target) -> list[Path]:
-    """Return the folders of the control groups that the session is in."""
-    pid = target.info["executor_pid"]
-    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    paths = {line.split(":", 2)[2] for line in lines if "openhands-ray-" in line}
-    found = [folder for path in paths for folder in Path("/sys/fs/cgroup").glob(f"*{path}")]
-    assert len(found) >= len(target.info["limits"])
-    return found
 
 
 @pytest.mark.parametrize("survivor", SURVIVORS, ids=lambda each: f"{each.name}, {each.through}")
