@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from statistics import median
 
 from openhands.events.action import (
@@ -23,6 +23,7 @@ from openhands.events.action.action import Action
 from openhands.runtime.base import Runtime
 
 from benchmarks.actions import served_page
+from benchmarks.awake import awake
 from benchmarks.common import (
     MEGABYTE,
     TEXT,
@@ -35,13 +36,17 @@ from benchmarks.common import (
     shared_cluster,
 )
 from benchmarks.once import MeasuredOnce
-from benchmarks.references import BareActor, BareBrowser, BareKernel, RawPty, run_program
+from benchmarks.references import BareActor, BareBrowser, BareKernel, PtyActor, run_program
 
-#: Seconds for which an operation and its reference are measured.
-MEASURE_S = 0.1 if quick() else 1.5
+#: How often all pairs are measured, each time with sessions and references of their own: two of the same differ by more
+#: than one does from one moment to the next.
+ROUNDS = 1 if quick() else 5
+
+#: Seconds for which an operation and its reference are measured in a round.
+MEASURE_S = 0.1 if quick() else 0.6
 
 #: Pairs of calls at least, and those before them that do not count.
-LEAST_PAIRS, WARM_UP_PAIRS = 9, 3
+LEAST_PAIRS, WARM_UP_PAIRS = 5, 2
 
 #: Bytes of an answer to a simple command, which is most of what a bare call would carry.
 ANSWER_BYTES = 250
@@ -59,7 +64,7 @@ class Beside:
 
     runtime: Runtime
     actor: BareActor
-    terminal: RawPty
+    terminal: PtyActor
     kernel: BareKernel
 
     def act(self, action: Action, expected: str) -> None:
@@ -113,7 +118,7 @@ class Beside:
 #: What is compared: the name in the site, and the pair of calls.
 PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "simple command / bare actor call": Beside.simple_command,
-    "simple command / raw pty": Beside.simple_command_and_pty,
+    "simple command / raw pty in an actor": Beside.simple_command_and_pty,
     "command that starts Python / subprocess": Beside.python_command,
     "file write / bare actor call": Beside.file_write,
     "file read / bare actor call": Beside.file_read,
@@ -123,37 +128,50 @@ PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "IPython cell / jupyter_client": Beside.cell,
 }
 
-#: Of each pair, the seconds of ours and of the reference, or why there are none.
-Medians = dict[str, tuple[float, float] | str]
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured of a pair.
+
+    Attributes:
+        ratio: how many times the reference the operation takes: of each two calls in turn, since what else the machine
+            does slows both, and of these the median.
+        ours: median of the operation, in seconds.
+        reference: that of the reference.
+    """
+
+    ratio: float
+    ours: float
+    reference: float
 
 
-class Ratio(MeasuredOnce[Medians]):
-    """The median of an operation, of its reference, and the one over the other."""
+class Ratio(MeasuredOnce[dict[str, Found | str]]):
+    """The median of an operation, of its reference, and of the one over the other; or why there is none."""
 
-    timeout = 180.0
-    version = "1"
+    timeout = 240.0
+    version = "2"
     params = [list(PAIRS)]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
 
-    def measure(self) -> Medians:
+    def measure(self) -> dict[str, Found | str]:
         """Measure all pairs, in one process."""
-        with _beside() as beside:
-            return {name: _measure(pair, beside) for name, pair in PAIRS.items()}
+        shared_cluster()
+        rounds = [_round() for _ in range(ROUNDS)]
+        return {name: _median([each[name] for each in rounds]) for name in PAIRS}
 
     def track_ratio(self, pair: str) -> float:
         """Return how many times the reference it takes."""
-        ours, reference = self._of(pair)
-        return ours / reference
+        return self._of(pair).ratio
 
     def track_ours(self, pair: str) -> float:
         """Return the seconds of the operation."""
-        return self._of(pair)[0]
+        return self._of(pair).ours
 
     def track_reference(self, pair: str) -> float:
         """Return the seconds of the reference."""
-        return self._of(pair)[1]
+        return self._of(pair).reference
 
-    def _of(self, pair: str) -> tuple[float, float]:
+    def _of(self, pair: str) -> Found:
         found = self.measured()[pair]
         if isinstance(found, str):
             raise AssertionError(found)
@@ -167,17 +185,17 @@ class Ratio(MeasuredOnce[Medians]):
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
 
 
-class BrowserRatio(MeasuredOnce[tuple[float, float]]):
+class BrowserRatio(MeasuredOnce[Found]):
     """A page in the session's browser beside BrowserGym as OpenHands configures it, which takes long."""
 
     timeout = 300.0
-    version = "1"
+    version = "2"
 
     def setup(self) -> None:
         """Skip it, unless it is asked for."""
         only_on_request()
 
-    def measure(self) -> tuple[float, float]:
+    def measure(self) -> Found:
         """Measure both in turn."""
         shared_cluster()
         runtime, reference = connected_runtime(), BareBrowser()
@@ -192,16 +210,15 @@ class BrowserRatio(MeasuredOnce[tuple[float, float]]):
 
     def track_ratio(self) -> float:
         """Return how many times the reference it takes."""
-        ours, reference = self.measured()
-        return ours / reference
+        return self.measured().ratio
 
     def track_ours(self) -> float:
         """Return the seconds of the operation."""
-        return self.measured()[0]
+        return self.measured().ours
 
     def track_reference(self) -> float:
         """Return the seconds of the reference."""
-        return self.measured()[1]
+        return self.measured().reference
 
     track_ratio.pretty_name = "Ratio of browsing to BrowserGym"  # type: ignore[attr-defined]
     track_ratio.unit = "ratio"  # type: ignore[attr-defined]
@@ -211,11 +228,15 @@ class BrowserRatio(MeasuredOnce[tuple[float, float]]):
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
 
 
+def _round() -> dict[str, Found | str]:
+    with _beside() as beside, awake():
+        return {name: _measure(pair, beside) for name, pair in PAIRS.items()}
+
+
 @contextmanager
 def _beside() -> Iterator[Beside]:
-    shared_cluster()
     runtime = connected_runtime(jupyter=True)
-    beside = Beside(runtime, BareActor(), RawPty(), BareKernel())
+    beside = Beside(runtime, BareActor(), PtyActor(), BareKernel())
     try:
         yield beside
     finally:
@@ -224,23 +245,32 @@ def _beside() -> Iterator[Beside]:
         leave(runtime)
 
 
-def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> tuple[float, float] | str:
+def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
     try:
         return interleaved(*pair(beside))
     except Exception as error:  # of this pair alone: the others can still be measured
         return f"{type(error).__name__}: {error}"
 
 
-def interleaved(ours: Call, reference: Call) -> tuple[float, float]:
-    """Return the medians (seconds) of two calls made in turn."""
-    samples: tuple[list[float], list[float]] = ([], [])
+def _median(rounds: Sequence[Found | str]) -> Found | str:
+    """Return the medians of all rounds, or the error of the first that had one."""
+    found = [each for each in rounds if isinstance(each, Found)]
+    if len(found) < len(rounds):
+        return next(each for each in rounds if isinstance(each, str))
+    return Found(*map(median, zip(*map(astuple, found), strict=True)))
+
+
+def interleaved(ours: Call, reference: Call) -> Found:
+    """Measure two calls in turn."""
+    samples: list[tuple[float, float]] = []
     for _ in range(WARM_UP_PAIRS):
         ours()
         reference()
     end = time.perf_counter() + MEASURE_S
-    while len(samples[0]) < LEAST_PAIRS or time.perf_counter() < end:
-        for call, times in zip((ours, reference), samples, strict=True):
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-    return median(samples[0]), median(samples[1])
+    while len(samples) < LEAST_PAIRS or time.perf_counter() < end:
+        start = time.perf_counter()
+        ours()
+        between = time.perf_counter()
+        reference()
+        samples.append((between - start, time.perf_counter() - between))
+    return Found(median(mine / theirs for mine, theirs in samples), *map(median, zip(*samples, strict=True)))

@@ -11,6 +11,7 @@ import pty
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,31 @@ class RawPty:
         """Hang up."""
         os.close(self._terminal)
         os.waitpid(self._pid, 0)
+
+
+class PtyActor:
+    """A Ray actor that has a ``RawPty``, and nothing between: the least that a command in another process can cost."""
+
+    def __init__(self) -> None:
+        """Start both."""
+        import ray
+        from ray import cloudpickle
+
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which Ray's workers cannot import
+        self._actor: Any = ray.remote(RawPty).options(num_cpus=0).remote()
+
+    def run(self, command: str) -> bytes:
+        """Type ``command`` and return what the terminal shows up to the next prompt."""
+        import ray
+
+        shown: bytes = ray.get(self._actor.run.remote(command), timeout=TIMEOUT_S)
+        return shown
+
+    def close(self) -> None:
+        """End it; its terminal hangs up."""
+        import ray
+
+        ray.kill(self._actor)
 
 
 class BareKernel:
