@@ -18,6 +18,7 @@ import psutil
 
 from openhands_ray.config import Settings
 from openhands_ray.errors import ClusterError
+from openhands_ray.memory import unique_bytes
 
 #: Characters that Ray's and a kernel's sockets (107 bytes at most) leave to the name of the folder that they are in.
 MAX_TEMPORARY_FOLDER = 20
@@ -134,11 +135,7 @@ class Lives:
 def memory_bytes(pid: int) -> int:
     """Return the unique memory (USS) of the head with this process id and Ray's own processes below it."""
     head = psutil.Process(pid)
-    total = 0
-    for process in [head, *_own_processes(head)]:
-        with suppress(psutil.NoSuchProcess):
-            total += process.memory_full_info().uss
-    return total
+    return unique_bytes([head, *_own_processes(head)])
 
 
 def _own_processes(head: psutil.Process) -> list[psutil.Process]:

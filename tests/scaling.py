@@ -26,6 +26,7 @@ from scaling_document import document
 from openhands_ray import inventory
 from openhands_ray.cluster import disconnect
 from openhands_ray.config import Settings
+from openhands_ray.memory import unique_bytes
 from openhands_ray.session import Session
 
 #: Logical nodes, each with a raylet, an address and a folder of its own.
@@ -168,7 +169,7 @@ def measured(counts: list[int]) -> Figures:
     nodes = Nodes()
     for _ in range(NODES):
         nodes.add(num_cpus=1, object_store_bytes=80_000_000)
-    own_bytes = sum(each.memory_full_info().uss for each in nodes.processes())
+    own_bytes = unique_bytes(nodes.processes())
     levels = []
     for count in counts:
         levels.append(measure(nodes, count))

@@ -24,6 +24,7 @@ import psutil
 import openhands_ray
 from openhands_ray import wire
 from openhands_ray.errors import SessionLostError, SessionStartError
+from openhands_ray.memory import unique_bytes
 from openhands_ray.worker import cgroup, observations, vscode
 from openhands_ray.worker.activity import Activity
 from openhands_ray.worker.heap import keep_freed_memory
@@ -276,7 +277,9 @@ class SessionActor:
         """
         if self._process is None or self._process.poll() is not None:
             raise SessionLostError("The session has ended: its process is not there any more.")
-        return {**self._activity.status(), "memory_bytes": _memory_bytes(), "ahead": self._ahead}
+        this = psutil.Process()
+        memory_bytes = unique_bytes([this, *this.children(recursive=True)])
+        return {**self._activity.status(), "memory_bytes": memory_bytes, "ahead": self._ahead}
 
     def _end(self) -> None:
         """End the session, and the actor with it."""
@@ -301,15 +304,6 @@ class SessionActor:
         if self._group is not None:
             self._group.remove()
         self._sandbox.remove()
-
-
-def _memory_bytes() -> int:
-    this = psutil.Process()
-    total = 0
-    for process in [this, *this.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_full_info().uss
-    return total
 
 
 def _isolation(wanted: Isolation | None) -> Isolation:
