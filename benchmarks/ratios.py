@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from statistics import median
+from dataclasses import dataclass
+from statistics import fmean, median
 
 from openhands.events.action import (
     BrowseURLAction,
@@ -135,7 +135,7 @@ class Found:
 
     Attributes:
         ratio: how many times the reference the operation takes: of each two calls in turn, since what else the machine
-            does slows both, and of these the median.
+            does slows both; of these the median, and of the rounds the mean.
         ours: median of the operation, in seconds.
         reference: that of the reference.
     """
@@ -157,7 +157,7 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
         """Measure all pairs, in one process."""
         shared_cluster()
         rounds = [_round() for _ in range(ROUNDS)]
-        return {name: _median([each[name] for each in rounds]) for name in PAIRS}
+        return {name: _together([each[name] for each in rounds]) for name in PAIRS}
 
     def track_ratio(self, pair: str) -> float:
         """Return how many times the reference it takes."""
@@ -252,12 +252,20 @@ def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _median(rounds: Sequence[Found | str]) -> Found | str:
-    """Return the medians of all rounds, or the error of the first that had one."""
+def _together(rounds: Sequence[Found | str]) -> Found | str:
+    """Return what all rounds say, or the error of the first that had one.
+
+    Each round's ratio is without outliers, so their mean tells more than their median would. Of times a whole round may be
+    an outlier.
+    """
     found = [each for each in rounds if isinstance(each, Found)]
     if len(found) < len(rounds):
         return next(each for each in rounds if isinstance(each, str))
-    return Found(*map(median, zip(*map(astuple, found), strict=True)))
+    return Found(
+        fmean(each.ratio for each in found),
+        median(each.ours for each in found),
+        median(each.reference for each in found),
+    )
 
 
 def interleaved(ours: Call, reference: Call) -> Found:

@@ -208,7 +208,7 @@ def thresholds(found: Sequence[Studied]) -> dict[str, float]:
 _PAGE = """\
 # Noise
 
-{runs} runs of the whole suite on one commit ({commit}), and what the site would say of them, though nothing has changed
+{runs} runs of {suite} on one commit ({commit}), and what the site would say of them, though nothing has changed
 between them. `make aa` makes the runs, `make aa-study` this page.
 
 - Taken for a history of {runs} commits: the site flags {real} of {count} benchmarks.
@@ -235,6 +235,7 @@ def page(found: Sequence[Studied], folder: Path) -> str:
     commits, flagged = sum(each.commits for each in found), sum(each.alarms for each in found)
     return _PAGE.format(
         runs=max(each.runs for each in found),
+        suite=_suite(found),
         commit=folder.name,
         real=sum(each.real > 0 for each in found),
         count=len(found),
@@ -253,6 +254,11 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         rows="\n".join(map(_row, found)),
         cost=cost.section(folder),
     )
+
+
+def _suite(found: Sequence[Studied]) -> str:
+    modules = {each.name.partition(".")[0] for each in found}
+    return "the whole suite" if len(modules) > 1 else f"the benchmarks of `{modules.pop()}`"
 
 
 def _finding(found: Sequence[Studied], share: float) -> int:
