@@ -255,8 +255,8 @@ def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
 def _together(rounds: Sequence[Found | str]) -> Found | str:
     """Return what all rounds say, or the error of the first that had one.
 
-    Each round's ratio is without outliers, so their mean tells more than their median would. Of times a whole round may be
-    an outlier.
+    Each round's ratio is without outliers, so their mean tells more than their median would. With times, a whole round
+    may be an outlier.
     """
     found = [each for each in rounds if isinstance(each, Found)]
     if len(found) < len(rounds):
