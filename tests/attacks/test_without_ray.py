@@ -115,7 +115,12 @@ print(os.listdir(folder).count("session"), [each for each in os.listdir(folder) 
 
 
 def _others_run_python() -> bool:
-    return os.getuid() == 0 and subprocess.run([sys.executable, "-c", ""], user=NOBODY, check=False).returncode == 0
+    if os.getuid() != 0:
+        return False
+    try:
+        return subprocess.run([sys.executable, "-c", ""], user=NOBODY, check=False).returncode == 0
+    except PermissionError:
+        return False
 
 
 @version_2
