@@ -258,7 +258,7 @@ def page(found: Sequence[Studied], folder: Path) -> str:
 
 def _suite(found: Sequence[Studied]) -> str:
     modules = {each.name.partition(".")[0] for each in found}
-    return "the whole suite" if len(modules) > 1 else f"the benchmarks of `{modules.pop()}`"
+    return "the whole suite" if len(modules) > 1 else f"`{modules.pop()}`"
 
 
 def _finding(found: Sequence[Studied], share: float) -> int:

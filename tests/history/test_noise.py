@@ -13,7 +13,7 @@ from openhands_ray.history.noise import Noise, main, matching, noise, print_nois
 from openhands_ray.history.results import Measurement, Series, Snapshot, parameter_labels
 
 #: The later page is of ratios as they are measured since, and counts for them.
-STUDIES = ("docs/noise.md",)
+STUDIES = ("docs/noise.md", "docs/noise-ratios.md")
 
 READ = "actions.File.time_read"
 FAILURES = "reliability.Reliability.track_failure_rate"
