@@ -51,9 +51,10 @@ def _cell(code: str) -> Callable[[Target], str]:
 
 def _fork_bomb(target: Target) -> str:
     said = target.shell("bomb() { bomb | bomb & }; bomb; wait", 5)
-    for _ in range(60):  # it goes on in the background, and takes long on a slow machine
-        said += target.shell("echo after the bomb")
-        if PROCESSES_NOTE in said:
+    for _ in range(60):  # it goes on in the background, on a slow machine for long
+        answer = target.shell("/bin/echo after the bomb")
+        said += answer
+        if PROCESSES_NOTE in said and answer.startswith("after the bomb"):
             break
         time.sleep(0.5)
     return said
