@@ -17,15 +17,15 @@ LATENCY_FILE = "/dev/cpu_dma_latency"
 
 
 @contextmanager
-def awake() -> Iterator[bool]:
-    """Keep all processors awake in the body; yield whether the kernel lets this process do so: it lets root."""
+def awake() -> Iterator[None]:
+    """Keep all processors awake in the body, where the kernel lets this process do so: it lets root."""
     try:
         file = os.open(LATENCY_FILE, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
-        yield False
+        yield
         return
     try:
         os.write(file, struct.pack("i", 0))
-        yield True
+        yield
     finally:
         os.close(file)

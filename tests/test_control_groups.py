@@ -1,7 +1,6 @@
-"""Control groups of the version that this machine does not have, on a kernel of their own in a virtual machine.
+"""Control groups of version 2, on a kernel of their own in a virtual machine, whichever this machine has.
 
-The kernel is Debian's, and is emulated, which is slow: Ray is not started there. Where a machine has version 2 itself,
-every test uses it; ``make test-long`` tries it on those that have version 1, too.
+The kernel is Debian's, and is emulated, which is slow: Ray is not started there.
 """
 
 from __future__ import annotations

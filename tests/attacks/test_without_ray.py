@@ -1,6 +1,6 @@
 """The attempts to use up the node and to live on, in sessions without Ray: there the kernel alone holds them.
 
-``test_control_groups.py`` has them made in a virtual machine too, whose control groups are of the other version.
+``test_control_groups.py`` has them made in a virtual machine too, whose control groups are of version 2.
 """
 
 from __future__ import annotations
