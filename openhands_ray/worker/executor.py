@@ -34,6 +34,7 @@ from openhands_ray.worker.mcp_servers import Servers
 from openhands_ray.worker.observations import Observation
 from openhands_ray.worker.orphans import Gravedigger, adopt
 from openhands_ray.worker.paths import Paths
+from openhands_ray.worker.prctl import SET_DUMPABLE, prctl
 from openhands_ray.worker.stream import OutputStream
 from openhands_ray.worker.transfer import Transfers
 from openhands_ray.worker.viewer import FileViewer
@@ -213,6 +214,8 @@ def main() -> None:
     try:
         start = wire.unpack(wire.receive_frame(actions))
         _log_to(logs, start.get("log_level", logging.WARNING))
+        if start.get("confined"):
+            _close_to_the_session()
         executor = Executor(start, letters)
     except (ShellError, OSError, KeyError) as error:
         wire.send_frame(actions, wire.pack({"error": str(error)}))
@@ -242,6 +245,15 @@ def _leave_the_error_stream() -> None:
     """Let go of the file that says why an executor does not start: a session could fill the node's disk with it."""
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), 2)
+
+
+def _close_to_the_session() -> None:
+    """Let nothing that the session runs look into this process, or open what it has open.
+
+    What holds the pipe of a program that is being started could keep it from ever being so. The node's user still may,
+    who owns the namespace; without one there are no walls, and he would be shut out too.
+    """
+    prctl(SET_DUMPABLE, 0)
 
 
 def _serve_controls(executor: Executor, channel: socket.socket) -> None:

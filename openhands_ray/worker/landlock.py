@@ -11,11 +11,12 @@ import ctypes
 import os
 import struct
 
-# linux/landlock.h, linux/prctl.h; the numbers of the calls are the same on all architectures.
+from openhands_ray.worker.prctl import SET_NO_NEW_PRIVS, prctl
+
+# linux/landlock.h; the numbers of the calls are the same on all architectures.
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _CREATE_RULESET_VERSION = 1
 _SCOPE_ABSTRACT_UNIX_SOCKET, _SCOPE_SIGNAL = 1, 2
-_PR_SET_NO_NEW_PRIVS = 38
 
 #: The first version of Landlock that has scopes.
 SCOPES_VERSION = 6
@@ -36,7 +37,7 @@ def enter_scope() -> bool:
     if ruleset < 0:
         return False
     try:
-        library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        prctl(SET_NO_NEW_PRIVS, 1)
         return bool(library.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:
         os.close(ruleset)

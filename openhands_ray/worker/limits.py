@@ -15,6 +15,8 @@ from functools import cache
 
 import psutil
 
+from openhands_ray.worker.prctl import SET_DUMPABLE, prctl
+
 #: Share of the node's memory that a session may use where nothing is said: one alone does not take the node along.
 DEFAULT_MEMORY_SHARE = 0.75
 
@@ -150,6 +152,7 @@ def go_first() -> None:
     To be called between fork and exec.
     """
     with contextlib.suppress(OSError):
+        prctl(SET_DUMPABLE, 1)  # else this file belongs to root
         score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
         try:
             os.write(score, b"1000")

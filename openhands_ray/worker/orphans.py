@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import threading
 import time
 from collections.abc import Callable
 
 import psutil
+
+from openhands_ray.worker.prctl import SET_CHILD_SUBREAPER, prctl
 
 #: Seconds between two looks. The dead count as processes: with thousands of them, a limit would be reached.
 INTERVAL_S = 30
@@ -21,9 +22,7 @@ def adopt() -> None:
     Raises:
         OSError: the kernel does not let it.
     """
-    pr_set_child_subreaper = 36  # linux/prctl.h
-    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+    prctl(SET_CHILD_SUBREAPER, 1)
 
 
 class Gravedigger:

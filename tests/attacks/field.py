@@ -14,12 +14,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psutil
-from support import LocalSession
 
 from openhands_ray import Settings
+
+if TYPE_CHECKING:
+    from support import LocalSession
 
 #: Seconds for what a script does in an MCP server, whose output is a file.
 SCRIPT_TIMEOUT_S = 30

@@ -30,6 +30,8 @@ _UNMOUNT_ALL = (
     '    except OSError: pass"'
 )
 
+_LOOK_INTO = "for each in environ mem fd/0; do : < /proc/{pid}/$each && echo looked into; done 2>/dev/null"
+
 _HOST = [
     *by_script("a file of the host", "cat @key@", "host file", through=EVERYWHERE),
     *by_script("the folder of temporary files of the host", "ls -a @tmp@", "host listing"),
@@ -64,6 +66,14 @@ _HOST = [
         "a process of the host, looked into by its number",
         "cat /proc/@pid@/environ 2>/dev/null | tr '\\0' '\\n' | grep -a API_KEY",
         "environment",
+    ),
+    *by_script(
+        "the session's own first process: its environment, memory and descriptors",
+        _LOOK_INTO.format(pid=1),
+        "looked into",
+        through=EVERYWHERE,
+        outcome="it cannot be looked into",
+        outside=_LOOK_INTO.format(pid="@pid@"),
     ),
     *by_script(
         "an abstract socket of the host",

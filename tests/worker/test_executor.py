@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import LocalSession
 
 from openhands_ray import wire
 from openhands_ray.worker.actor import CODE
 from openhands_ray.worker.logs import channel as log_channel
-from openhands_ray.worker.sandbox import executor_argv, executor_environment
+from openhands_ray.worker.sandbox import executor_argv, executor_environment, sandbox_problem
 
 
 class Program:
@@ -70,6 +71,17 @@ def test_the_sockets_are_not_inherited_by_the_shell(folder: Path) -> None:
     answer = program.ask({"action": "run", "args": {"command": "ls -l /proc/$$/fd | grep -c socket"}, "timeout": 10})
     assert answer["observation"]["content"] == "0"
     program.close()
+
+
+@pytest.mark.skipif(sandbox_problem() is not None, reason=str(sandbox_problem()))
+def test_what_the_session_runs_cannot_hold_its_descriptors() -> None:
+    """Such as the pipe whose end tells it that a program has started: a kernel would never be ready."""
+    session = LocalSession("sandbox", kernel=True)
+    for place in ("/proc/1/fd/0", "/proc/1/environ", "/proc/1/mem"):
+        assert session.output(f"cat {place}") == f"cat: {place}: Permission denied"
+    assert session.act("run_ipython", code="print('ready')")["content"].startswith("ready")
+    assert session.output("cat /proc/self/oom_score_adj") == "1000"
+    session.close()
 
 
 def test_what_it_logs_goes_out(folder: Path) -> None:
