@@ -4,13 +4,16 @@ machine, where neither time does.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import NamedTuple
 
+from openhands.core.config import OpenHandsConfig
 from openhands.events.action import (
     BrowseURLAction,
     CmdRunAction,
@@ -20,7 +23,6 @@ from openhands.events.action import (
     IPythonRunCellAction,
 )
 from openhands.events.action.action import Action
-from openhands.runtime.base import Runtime
 
 from benchmarks.actions import served_page
 from benchmarks.awake import awake
@@ -33,20 +35,23 @@ from benchmarks.common import (
     only_on_request,
     quick,
     read_whole,
+    runtime_class,
     shared_cluster,
 )
 from benchmarks.once import MeasuredOnce
 from benchmarks.references import BareActor, BareBrowser, BareKernel, PtyActor, run_program
 
 #: How often all pairs are measured, each time with sessions and references of their own: two of the same differ by more
-#: than one does from one moment to the next.
-ROUNDS = 1 if quick() else 5
+#: than one does from one moment to the next. Two kernels do so by 5 %, other pairs by half of that.
+ROUNDS, KERNEL_ROUNDS = (1, 1) if quick() else (6, 14)
 
-#: Seconds for which an operation and its reference are measured in a round.
-MEASURE_S = 0.1 if quick() else 0.6
+#: Seconds for which an operation and its reference are measured in a round; a fourth of them before that do not count:
+#: reading 1 MB has the memory that it goes on with after some thirty times. What carries 1 MB and a cell vary most.
+MEASURE_S, MEASURE_MEGABYTE_S, MEASURE_CELL_S = (0.1, 0.1, 0.1) if quick() else (0.3, 1.0, 0.4)
+WARM_UP_SHARE = 0.25
 
-#: Pairs of calls at least, and those before them that do not count.
-LEAST_PAIRS, WARM_UP_PAIRS = 5, 2
+#: Pairs of calls at least.
+LEAST_PAIRS = 5
 
 #: Bytes of an answer to a simple command, which is most of what a bare call would carry.
 ANSWER_BYTES = 250
@@ -55,40 +60,52 @@ ANSWER_BYTES = 250
 _PYTHON = (f"{sys.prefix}/bin/python3", "-S", "-c", "print(6 * 7)")
 
 Call = Callable[[], object]
-Pair = tuple[Call, Call]
 
 
-@dataclass(frozen=True)
+class Pair(NamedTuple):
+    """An operation and its reference, and for how long they are measured."""
+
+    ours: Call
+    reference: Call
+    duration_s: float = MEASURE_S
+
+
 class Beside:
-    """The sessions and the references of all pairs."""
+    """A session, and the references of its pairs, until ``close``."""
 
-    runtime: Runtime
-    actor: BareActor
-    terminal: PtyActor
-    kernel: BareKernel
+    def __init__(self) -> None:
+        """Start them."""
+        self.runtime = connected_runtime()
+        self.actor, self.terminal = BareActor(), PtyActor()
+
+    def close(self) -> None:
+        """End them; the connection to the cluster stays."""
+        self.actor.close()
+        self.terminal.close()
+        self.runtime.close()
 
     def act(self, action: Action, expected: str) -> None:
         act(self.runtime, action, expected)
 
     def simple_command(self) -> Pair:
         answer = b"x" * ANSWER_BYTES
-        return lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.actor.swap(answer)
+        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.actor.swap(answer))
 
     def simple_command_and_pty(self) -> Pair:
-        return lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.terminal.run("echo word")
+        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.terminal.run("echo word"))
 
     def python_command(self) -> Pair:
         command = "python3 -S -c 'print(6 * 7)'"
-        return lambda: self.act(CmdRunAction(command), "42"), lambda: run_program(*_PYTHON)
+        return Pair(lambda: self.act(CmdRunAction(command), "42"), lambda: run_program(*_PYTHON))
 
     def file_write(self) -> Pair:
         data = TEXT.encode()
-        return lambda: self.act(FileWriteAction("/workspace/w.txt", TEXT), ""), lambda: self.actor.swap(data)
+        return Pair(lambda: self.act(FileWriteAction("/workspace/w.txt", TEXT), ""), lambda: self.actor.swap(data))
 
     def file_read(self) -> Pair:
         self.act(FileWriteAction("/workspace/r.txt", TEXT), "")
         data = TEXT.encode()
-        return lambda: self.act(FileReadAction("/workspace/r.txt"), "line 39"), lambda: self.actor.swap(data)
+        return Pair(lambda: self.act(FileReadAction("/workspace/r.txt"), "line 39"), lambda: self.actor.swap(data))
 
     def file_edit(self) -> Pair:
         self.act(FileWriteAction("/workspace/e.txt", TEXT), "")
@@ -99,20 +116,35 @@ class Beside:
             self.act(FileEditAction("/workspace/e.txt", command="str_replace", old_str=old, new_str=new), new)
             words.reverse()
 
-        return edit, lambda: self.actor.swap(data)
+        return Pair(edit, lambda: self.actor.swap(data))
 
     def megabyte_write(self) -> Pair:
         data = MEGABYTE.encode()
-        return lambda: self.act(FileWriteAction("/workspace/mw.txt", MEGABYTE), ""), lambda: self.actor.take(data)
+        write = FileWriteAction("/workspace/mw.txt", MEGABYTE)
+        return Pair(lambda: self.act(write, ""), lambda: self.actor.take(data), MEASURE_MEGABYTE_S)
 
     def megabyte_read(self) -> Pair:
         self.act(FileWriteAction("/workspace/mr.txt", MEGABYTE), "")
         self.actor.take(MEGABYTE.encode())
-        return lambda: read_whole(self.runtime, "/workspace/mr.txt", len(MEGABYTE)), self.actor.give
+        size = len(MEGABYTE)
+        return Pair(lambda: read_whole(self.runtime, "/workspace/mr.txt", size), self.actor.give, MEASURE_MEGABYTE_S)
+
+
+class KernelBeside:
+    """A session with a kernel, and one by itself, until ``close``."""
+
+    def __init__(self) -> None:
+        """Start them."""
+        self.runtime, self.kernel = connected_runtime(jupyter=True), BareKernel()
+
+    def close(self) -> None:
+        """End them; the connection to the cluster stays."""
+        self.kernel.close()
+        self.runtime.close()
 
     def cell(self) -> Pair:
-        code = "print('word')"
-        return lambda: self.act(IPythonRunCellAction(code), "word"), lambda: self.kernel.run(code)
+        cell = IPythonRunCellAction("print('word')")
+        return Pair(lambda: act(self.runtime, cell, "word"), lambda: self.kernel.run(cell.code), MEASURE_CELL_S)
 
 
 #: What is compared: the name in the site, and the pair of calls.
@@ -125,8 +157,8 @@ PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "file edit / bare actor call": Beside.file_edit,
     "1 MB write / bare actor call": Beside.megabyte_write,
     "1 MB read / bare actor call": Beside.megabyte_read,
-    "IPython cell / jupyter_client": Beside.cell,
 }
+KERNEL_PAIRS: dict[str, Callable[[KernelBeside], Pair]] = {"IPython cell / jupyter_client": KernelBeside.cell}
 
 
 @dataclass(frozen=True)
@@ -135,7 +167,7 @@ class Found:
 
     Attributes:
         ratio: how many times the reference the operation takes: of each two calls in turn, since what else the machine
-            does slows both; of these the median, and of the rounds the mean.
+            does slows both; of these the median, and of the rounds the mean without the smallest and the largest.
         ours: median of the operation, in seconds.
         reference: that of the reference.
     """
@@ -149,15 +181,21 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
     """The median of an operation, of its reference, and of the one over the other; or why there is none."""
 
     timeout = 240.0
-    version = "2"
-    params = [list(PAIRS)]  # noqa: RUF012 (asv's own way to declare them)
+    version = "3"
+    params = [[*PAIRS, *KERNEL_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
 
     def measure(self) -> dict[str, Found | str]:
         """Measure all pairs, in one process."""
         shared_cluster()
-        rounds = [_round() for _ in range(ROUNDS)]
-        return {name: _together([each[name] for each in rounds]) for name in PAIRS}
+        os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = "0"  # none is to be started beside what is measured
+        try:
+            return {
+                **_in_rounds(ROUNDS, Beside, PAIRS),
+                **_in_rounds(KERNEL_ROUNDS, KernelBeside, KERNEL_PAIRS),
+            }
+        finally:
+            runtime_class().teardown(OpenHandsConfig())
 
     def track_ratio(self, pair: str) -> float:
         """Return how many times the reference it takes."""
@@ -189,7 +227,7 @@ class BrowserRatio(MeasuredOnce[Found]):
     """A page in the session's browser beside BrowserGym as OpenHands configures it, which takes long."""
 
     timeout = 300.0
-    version = "2"
+    version = "3"
 
     def setup(self) -> None:
         """Skip it, unless it is asked for."""
@@ -201,9 +239,8 @@ class BrowserRatio(MeasuredOnce[Found]):
         runtime, reference = connected_runtime(), BareBrowser()
         try:
             url = served_page(runtime)
-            return interleaved(
-                lambda: act(runtime, BrowseURLAction(url), "Benchmark page"), lambda: reference.browse(url)
-            )
+            browse = BrowseURLAction(url)
+            return interleaved(Pair(lambda: act(runtime, browse, "Benchmark page"), lambda: reference.browse(url)))
         finally:
             reference.close()
             leave(runtime)
@@ -228,26 +265,19 @@ class BrowserRatio(MeasuredOnce[Found]):
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
 
 
-def _round() -> dict[str, Found | str]:
-    with _beside() as beside, awake():
-        return {name: _measure(pair, beside) for name, pair in PAIRS.items()}
+def _in_rounds[B: Beside | KernelBeside](
+    count: int, start: Callable[[], B], pairs: Mapping[str, Callable[[B], Pair]]
+) -> dict[str, Found | str]:
+    rounds = []
+    for _ in range(count):
+        with closing(start()) as beside, awake():
+            rounds.append({name: _measure(pair, beside) for name, pair in pairs.items()})
+    return {name: _together([each[name] for each in rounds]) for name in pairs}
 
 
-@contextmanager
-def _beside() -> Iterator[Beside]:
-    runtime = connected_runtime(jupyter=True)
-    beside = Beside(runtime, BareActor(), PtyActor(), BareKernel())
+def _measure[B](pair: Callable[[B], Pair], beside: B) -> Found | str:
     try:
-        yield beside
-    finally:
-        for reference in (beside.actor, beside.terminal, beside.kernel):
-            reference.close()
-        leave(runtime)
-
-
-def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
-    try:
-        return interleaved(*pair(beside))
+        return interleaved(pair(beside))
     except Exception as error:  # of this pair alone: the others can still be measured
         return f"{type(error).__name__}: {error}"
 
@@ -255,30 +285,32 @@ def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
 def _together(rounds: Sequence[Found | str]) -> Found | str:
     """Return what all rounds say, or the error of the first that had one.
 
-    Each round's ratio is without outliers, so their mean tells more than their median would. With times, a whole round
-    may be an outlier.
+    The first 1 MB in a new cluster are slow, and that round is an outlier; but the mean of the others tells more than
+    the median of all. With times, each round may be an outlier.
     """
     found = [each for each in rounds if isinstance(each, Found)]
     if len(found) < len(rounds):
         return next(each for each in rounds if isinstance(each, str))
+    ratios = sorted(each.ratio for each in found)
     return Found(
-        fmean(each.ratio for each in found),
-        median(each.ours for each in found),
-        median(each.reference for each in found),
+        fmean(ratios[1:-1] or ratios), median(each.ours for each in found), median(each.reference for each in found)
     )
 
 
-def interleaved(ours: Call, reference: Call) -> Found:
-    """Measure two calls in turn."""
+def interleaved(pair: Pair) -> Found:
+    """Measure the two calls of a pair in turn."""
+    _in_turn(pair, WARM_UP_SHARE * pair.duration_s)
+    samples = _in_turn(pair, pair.duration_s)
+    return Found(median(mine / theirs for mine, theirs in samples), *map(median, zip(*samples, strict=True)))
+
+
+def _in_turn(pair: Pair, duration_s: float) -> list[tuple[float, float]]:
     samples: list[tuple[float, float]] = []
-    for _ in range(WARM_UP_PAIRS):
-        ours()
-        reference()
-    end = time.perf_counter() + MEASURE_S
+    end = time.perf_counter() + duration_s
     while len(samples) < LEAST_PAIRS or time.perf_counter() < end:
         start = time.perf_counter()
-        ours()
+        pair.ours()
         between = time.perf_counter()
-        reference()
+        pair.reference()
         samples.append((between - start, time.perf_counter() - between))
-    return Found(median(mine / theirs for mine, theirs in samples), *map(median, zip(*samples, strict=True)))
+    return samples
