@@ -15,6 +15,7 @@ import math
 import random
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +25,8 @@ from asv.benchmarks import Benchmarks
 from asv.config import Config
 from asv.results import iter_results
 from asv.step_detect import detect_regressions, detect_steps
+from rich.console import Console
+from rich.progress import track
 
 from openhands_ray.history import cost
 from openhands_ray.history.errors import HistoryError, NoResults
@@ -44,8 +47,9 @@ BLOCK = 3
 #: Long histories from which a threshold comes; those that are then counted; histories for each planted slowdown.
 TRAINING, COUNTED, PLANTED = 4, 1, 20
 
-#: Commits of a history with a planted slowdown: before it, and from it on.
-BEFORE, AFTER = 40, 10
+#: Commits before a planted slowdown, in a young history and in a long one, and from it on. asv takes a step for noise
+#: the sooner, the shorter the history is: the price of a step that it reckons with falls with the length.
+YOUNG, LONG, AFTER = 40, 990, 10
 
 #: How far from the planted commit asv's step may lie: between two levels that overlap no method tells it exactly.
 NEARBY = 1
@@ -68,7 +72,9 @@ class Studied:
         pairs: runs of the second half that are further than that above the one before.
         alarms: on the long histories resampled from the second half.
         commits: of those histories together.
-        smallest: the smallest slowdown of ``STEPS`` that is always found; None where the largest is not.
+        young: the smallest slowdown of ``STEPS`` that is always found in a young history, with the threshold that
+            ``asv.conf.json`` gets; None where the largest is not.
+        smallest: that in a long history.
     """
 
     name: str
@@ -79,6 +85,7 @@ class Studied:
     pairs: int
     alarms: int
     commits: int
+    young: float | None
     smallest: float | None
 
 
@@ -155,53 +162,56 @@ def _spread(samples: Sequence[Sample]) -> float:
     return max(values) / min(values) - 1 if min(values) else math.inf
 
 
-def smallest_found(samples: Sequence[Sample], threshold: float, chance: random.Random) -> float | None:
+def configured(threshold: float, spread: float) -> float:
+    """Returns what ``asv.conf.json`` gets: the threshold or, where all runs differ by more, the next of ``STEPS``."""
+    above = next((step for step in STEPS if step >= spread), STEPS[-1])
+    return max(threshold, above) if spread else threshold
+
+
+def smallest_found(samples: Sequence[Sample], threshold: float, before: int, chance: random.Random) -> float | None:
     """Returns the smallest slowdown that is found, where it is, in all of the histories in which it is planted."""
     for slowdown in (step for step in STEPS if step >= threshold):
-        if all(_found(resampled(samples, BEFORE + AFTER, chance), slowdown, threshold) for _ in range(PLANTED)):
+        if all(_found(resampled(samples, before + AFTER, chance), slowdown, threshold) for _ in range(PLANTED)):
             return slowdown
     return None
 
 
 def _found(history: list[Sample], slowdown: float, threshold: float) -> bool:
-    slowed = [(value * (1 + slowdown), weight) for value, weight in history[BEFORE:]]
-    return any(abs(jump - BEFORE) <= NEARBY for jump in _jumps(_steps(history[:BEFORE] + slowed), threshold))
+    planted = len(history) - AFTER
+    slowed = [(value * (1 + slowdown), weight) for value, weight in history[planted:]]
+    return any(abs(jump - planted) <= NEARBY for jump in _jumps(_steps(history[:planted] + slowed), threshold))
 
 
 def study(name: str, samples: Sequence[Sample]) -> Studied:
     """Studies one benchmark. Its chances are its own, so that the same runs give the same answer."""
     chance = random.Random(name)
     if not any(value for value, _ in samples):  # failures: whatever is not zero is worse
-        return Studied(name, len(samples), 0.0, 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0)
+        return Studied(name, len(samples), 0.0, 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0, 0.0)
     half = len(samples) // 2
     first, second = samples[:half], samples[half:]
     threshold = least_threshold(first, chance)
+    spread = _spread(samples)
     counted = [looks(resampled(second, COMMITS, chance)) for _ in range(COUNTED)]
     return Studied(
         name,
         len(samples),
-        _spread(samples),
+        spread,
         threshold,
         len(_jumps(_steps(samples), threshold)),
         sum(after > (1 + threshold) * before for (before, _), (after, _) in pairwise(second)),
         sum(alarms(seen, threshold) for seen in counted),
         COUNTED * COMMITS,
-        smallest_found(second, threshold, chance),
+        *(smallest_found(second, configured(threshold, spread), before, chance) for before in (YOUNG, LONG)),
     )
 
 
 def thresholds(found: Sequence[Studied]) -> dict[str, float]:
-    """Returns asv's ``regressions_thresholds``: a benchmark has the largest of those of its parameters.
-
-    The one of the first half or, where all runs differ by more, the next of ``STEPS`` above that.
-    """
+    """Returns asv's ``regressions_thresholds``: a benchmark has the largest of those of its parameters."""
     largest: dict[str, float] = {}
     for each in found:
         name = each.name.partition("(")[0]
         key = name.replace(".", r"\.") + r"\b"
-        above = next((step for step in STEPS if step >= each.spread), STEPS[-1])
-        threshold = max(each.threshold, above) if each.spread else each.threshold
-        largest[key] = max(threshold, largest.get(key, 0.0))
+        largest[key] = max(configured(each.threshold, each.spread), largest.get(key, 0.0))
     return largest
 
 
@@ -219,12 +229,14 @@ between them. `make aa` makes the runs, `make aa-study` this page.
 - The threshold is the smallest that gives no alarm on histories resampled from the first half, and is above the
   difference between any two of its runs.
 - `asv.conf.json` has the threshold of the first half or, where all runs differ by more, the next step above that.
-- Of the {count} benchmarks, {found} always find a slowdown of so much.
-- The last column is the smallest slowdown that is always found, on its commit or one beside it: planted in {planted}
-  histories of {total} commits, {after} before the end.
+- The last columns are the smallest slowdowns that are always found with the threshold of `asv.conf.json`, on their
+  commit or one beside it: planted in {planted} histories of {young} and of {long:,} commits, {after} before the end.
+  In a short history asv takes a step for noise that hangs together, until more commits follow.
+- Of the {count} benchmarks, {found} always find a slowdown of so much in the long histories, and {found_young} in the
+  short ones.
 
-| benchmark | runs | they differ by | threshold | alarms per 1,000 | smallest slowdown found |
-|---|--:|--:|--:|--:|--:|
+| benchmark | runs | they differ by | threshold | alarms per 1,000 | found in {young} commits | in {long:,} |
+|---|--:|--:|--:|--:|--:|--:|
 {rows}
 
 {cost}"""
@@ -239,7 +251,8 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         commit=folder.name,
         real=sum(each.real > 0 for each in found),
         count=len(found),
-        found=", ".join(f"{_finding(found, share)} ({_percent(share)})" for share in (0.1, 0.25, 0.5, 1.0)),
+        found=_counts([each.smallest for each in found]),
+        found_young=_counts([each.young for each in found]),
         length=COMMITS,
         pairs=sum(each.pairs for each in found),
         compared=sum(max(0, each.runs - each.runs // 2 - 1) for each in found),
@@ -249,7 +262,8 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         commits=commits,
         rate=1000 * flagged / commits,
         planted=PLANTED,
-        total=BEFORE + AFTER,
+        young=YOUNG + AFTER,
+        long=LONG + AFTER,
         after=AFTER,
         rows="\n".join(map(_row, found)),
         cost=cost.section(folder),
@@ -261,16 +275,20 @@ def _suite(found: Sequence[Studied]) -> str:
     return "the whole suite" if len(modules) > 1 else f"`{modules.pop()}`"
 
 
-def _finding(found: Sequence[Studied], share: float) -> int:
-    """Returns how many always find a slowdown of this share."""
-    return sum(each.smallest is not None and each.smallest <= share for each in found)
+def _counts(smallest: Sequence[float | None]) -> str:
+    """Returns how many always find a slowdown of 10, 25, 50 and 100 %."""
+    shares = (0.1, 0.25, 0.5, 1.0)
+    counts = [sum(each is not None and each <= share for each in smallest) for share in shares]
+    return ", ".join(f"{count} ({_percent(share)})" for count, share in zip(counts, shares, strict=True))
 
 
 def _row(each: Studied) -> str:
-    smallest = "none" if each.smallest is None else "any" if each.smallest == 0 else _percent(each.smallest)
+    smallest = [
+        "none" if found is None else "any" if found == 0 else _percent(found) for found in (each.young, each.smallest)
+    ]
     rate = f"{1000 * each.alarms / each.commits:.1f}"
     spread = _percent(round(each.spread, 3))
-    return f"| {each.name} | {each.runs} | {spread} | {_percent(each.threshold)} | {rate} | {smallest} |"
+    return f"| {each.name} | {each.runs} | {spread} | {_percent(each.threshold)} | {rate} | {' | '.join(smallest)} |"
 
 
 def _percent(share: float) -> str:
@@ -284,7 +302,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--thresholds", action="store_true", help="print what is to stand in asv.conf.json")
     options = parser.parse_args(arguments)
     try:
-        found = [study(*each) for each in sorted(series(options.folder).items())]
+        samples = sorted(series(options.folder).items())
+        with ProcessPoolExecutor() as pool:
+            studies = pool.map(study, *zip(*samples, strict=True))
+            found = list(track(studies, "Studying", len(samples), console=Console(stderr=True), transient=True))
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -29,7 +29,8 @@ def test_a_quiet_benchmark_needs_no_threshold_to_speak_of_and_shows_small_slowdo
     assert found.threshold == study.STEPS[0]
     assert (found.real, found.alarms) == (0, 0)
     assert found.smallest is not None
-    assert found.smallest <= 0.1
+    assert found.young is not None
+    assert found.smallest <= found.young <= 0.1
 
 
 def test_noise_hides_what_a_quiet_benchmark_shows() -> None:
@@ -45,7 +46,7 @@ def test_the_same_runs_give_the_same_answer() -> None:
 
 def test_what_never_fails_has_no_threshold() -> None:
     found = study.study("reliability.Reliability.track_failure_rate", [(0.0, None)] * 12)
-    assert (found.threshold, found.smallest) == (0.0, 0.0)
+    assert (found.threshold, found.young, found.smallest) == (0.0, 0.0, 0.0)
 
 
 def test_a_step_between_the_halves_is_an_alarm_on_the_real_history() -> None:
@@ -71,7 +72,7 @@ def test_an_alarm_that_a_later_look_withdraws_counts() -> None:
 
 def test_a_benchmark_has_the_largest_threshold_of_its_parameters() -> None:
     def of(name: str, threshold: float, spread: float = 0.1) -> Studied:
-        return Studied(name, 12, spread, threshold, 0, 0, 0, 1000, 0.1)
+        return Studied(name, 12, spread, threshold, 0, 0, 0, 1000, 0.1, 0.1)
 
     found = study.thresholds([of("a.B.c(1)", 0.1), of("a.B.c(2)", 0.3), of("a.B.d", 0.2, 0.26), of("a.B.e", 0.0, 0.0)])
     assert found == {r"a\.B\.c\b": 0.3, r"a\.B\.d\b": 0.3, r"a\.B\.e\b": 0.0}
