@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -102,12 +103,16 @@ def test_a_group_that_is_named() -> None:
 _AS_ITS_OWNER = """
 import os, sys
 from pathlib import Path
-from support import LocalSession
+from support import LocalSession, below
+from openhands_ray.memory import unique_bytes
 folder, user = sys.argv[1], int(sys.argv[2])
 (Path(folder).parent / "programs/cgroup.procs").write_text(str(os.getpid()))
 os.setgroups([]); os.setgid(user); os.setuid(user)
 session = LocalSession("sandbox", limits={"memory_bytes": 256 * 2**20, "processes": 100}, cgroup=folder)
-print(session.actor.info()["limits"])
+info = session.actor.info()
+print(info["limits"])
+print("executor:", unique_bytes(below(info["executor_pid"])))
+print("first to be killed:", session.output("cat /proc/self/oom_score_adj"))
 print(session.output("python3 -c 'data = bytearray(2**30)'"))
 session.close()
 print(os.listdir(folder).count("session"), [each for each in os.listdir(folder) if each.startswith("openhands")])
@@ -141,6 +146,8 @@ def test_a_group_that_a_user_was_given() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("control group") == 2
     assert "The session reached its memory limit of 256 MiB" in done.stdout
+    assert re.search(r"executor: [1-9]\d{6}", done.stdout)  # it can be measured, though not from inside
+    assert "first to be killed: 1000" in done.stdout
     assert done.stdout.endswith("0 []\n")
 
 
