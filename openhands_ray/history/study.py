@@ -232,8 +232,8 @@ between them. `make aa` makes the runs, `make aa-study` this page.
 - The last columns are the smallest slowdowns that are always found with the threshold of `asv.conf.json`, on their
   commit or one beside it: planted in {planted} histories of {young} and of {long:,} commits, {after} before the end.
   In a short history asv takes a step for noise that hangs together, until more commits follow.
-- Of the {count} benchmarks, {found} always find a slowdown of so much in the long histories, and {found_young} in the
-  short ones.
+- Of the {count} benchmarks, so many always find a slowdown of so much, in the long histories: {found}.
+  In the short ones: {found_young}.
 
 | benchmark | runs | they differ by | threshold | alarms per 1,000 | found in {young} commits | in {long:,} |
 |---|--:|--:|--:|--:|--:|--:|

@@ -175,6 +175,7 @@ def _insist(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGINT)
 
 
+@pytest.mark.long
 def test_a_cluster_that_died_is_replaced_for_the_next_benchmark(start: Any) -> None:
     run = start()
     first = run.probe()

@@ -189,6 +189,7 @@ def test_the_site_names_the_slower_benchmark_and_the_commit_and_no_other(measure
     assert [index["revision_to_hash"][str(jump[1])] for jump in jumps] == [measured.commits[SLOW_COMMIT - 1]]
 
 
+@pytest.mark.long
 def test_find_ends_on_the_commit(measured: History) -> None:
     # The range ends before the commit that cannot be built, at which `asv find` would stop.
     searched = f"{measured.commits[0]}..{measured.commits[BROKEN_AFTER - 1]}"

@@ -18,6 +18,12 @@ from openhands_ray.history.study import Sample, Studied
 NAME = "actions.File.time_read"
 
 
+@pytest.fixture(autouse=True)
+def _shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a long history be one of 200 commits: one of 1,000 takes seconds."""
+    monkeypatch.setattr(study, "LONG", 190)
+
+
 def noisy(share: float, count: int = 16, seed: int = 1) -> list[Sample]:
     chance = random.Random(seed)
     return [(chance.uniform(1, 1 + share), None) for _ in range(count)]

@@ -18,7 +18,7 @@ from support import LocalSession, below, gone
 from openhands_ray.worker import vscode
 
 STAND_IN = f"""#!{sys.executable}
-import argparse, http.server, os
+import argparse, http.server, os, socketserver
 parser = argparse.ArgumentParser()
 for name in ("--host", "--port", "--connection-token"):
     parser.add_argument(name, required=True)
@@ -30,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(os.getcwd().encode())
     def log_message(self, *_): pass
-server = http.server.HTTPServer((options.host, int(options.port)), Handler)
+server = socketserver.TCPServer((options.host, int(options.port)), Handler)  # HTTPServer would ask for its name
 print("Server bound to", options.host, flush=True)
 print("Web UI available at http://localhost:" + options.port, flush=True)
 server.serve_forever()
