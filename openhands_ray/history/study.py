@@ -47,9 +47,9 @@ BLOCK = 3
 #: Long histories from which a threshold comes; those that are then counted; histories for each planted slowdown.
 TRAINING, COUNTED, PLANTED = 4, 1, 20
 
-#: Commits before a planted slowdown, in a young history and in a long one, and from it on. asv takes a step for noise
-#: the sooner, the shorter the history is: the price of a step that it reckons with falls with the length.
-YOUNG, LONG, AFTER = 40, 990, 10
+#: Commits of a young history and of a long one with a planted slowdown, and of these from it on. asv takes a step for
+#: noise the sooner, the shorter the history is: the price of a step that it reckons with falls with the length.
+YOUNG, LONG, AFTER = 50, COMMITS, 10
 
 #: How far from the planted commit asv's step may lie: between two levels that overlap no method tells it exactly.
 NEARBY = 1
@@ -168,10 +168,10 @@ def configured(threshold: float, spread: float) -> float:
     return max(threshold, above) if spread else threshold
 
 
-def smallest_found(samples: Sequence[Sample], threshold: float, before: int, chance: random.Random) -> float | None:
+def smallest_found(samples: Sequence[Sample], threshold: float, length: int, chance: random.Random) -> float | None:
     """Returns the smallest slowdown that is found, where it is, in all of the histories in which it is planted."""
     for slowdown in (step for step in STEPS if step >= threshold):
-        if all(_found(resampled(samples, before + AFTER, chance), slowdown, threshold) for _ in range(PLANTED)):
+        if all(_found(resampled(samples, length, chance), slowdown, threshold) for _ in range(PLANTED)):
             return slowdown
     return None
 
@@ -201,7 +201,7 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
         sum(after > (1 + threshold) * before for (before, _), (after, _) in pairwise(second)),
         sum(alarms(seen, threshold) for seen in counted),
         COUNTED * COMMITS,
-        *(smallest_found(second, configured(threshold, spread), before, chance) for before in (YOUNG, LONG)),
+        *(smallest_found(second, configured(threshold, spread), length, chance) for length in (YOUNG, LONG)),
     )
 
 
@@ -262,8 +262,8 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         commits=commits,
         rate=1000 * flagged / commits,
         planted=PLANTED,
-        young=YOUNG + AFTER,
-        long=LONG + AFTER,
+        young=YOUNG,
+        long=LONG,
         after=AFTER,
         rows="\n".join(map(_row, found)),
         cost=cost.section(folder),

@@ -28,7 +28,11 @@ def has_scopes() -> bool:
 
 
 def enter_scope() -> bool:
-    """Put this process, and all that it starts, into a scope of its own; return whether the kernel can."""
+    """Put this process, and all that it starts, into a scope of its own; return whether the kernel can.
+
+    Raises:
+        OSError: this process may not give up privileges, without which there is no scope.
+    """
     if not has_scopes():
         return False
     library = _library()

@@ -21,7 +21,7 @@ NAME = "actions.File.time_read"
 @pytest.fixture(autouse=True)
 def _shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a long history be one of 200 commits: one of 1,000 takes seconds."""
-    monkeypatch.setattr(study, "LONG", 190)
+    monkeypatch.setattr(study, "LONG", 200)
 
 
 def noisy(share: float, count: int = 16, seed: int = 1) -> list[Sample]:
