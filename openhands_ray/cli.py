@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from openhands_ray.commands import cluster, sessions
+from openhands_ray.commands import cluster, connection, sessions
 from openhands_ray.errors import OpenHandsRayError
 
 #: Exit status after Ctrl-C, as shells count it.
@@ -106,6 +107,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return int(options.error_status)
+
+
+def program() -> NoReturn:
+    """Runs the command, and ends the process."""
+    status = main()
+    if connection.unanswered():  # Ray would wait for the answer before it lets the process end
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -263,4 +273,4 @@ def _rounds(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -6,9 +6,10 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from openhands_ray.commands.connection import add_address, connect
+from openhands_ray.commands.connection import add_address, answer, connect
 from openhands_ray.commands.units import plural, size
 from openhands_ray.config import Settings
 
@@ -78,8 +79,8 @@ def _status(options: argparse.Namespace) -> int:
     address = connect(options)
     from openhands_ray.inventory import node_rows, sessions
 
-    found = sessions()
-    rows, memory_bytes = node_rows(found), _memory_bytes(address)
+    found = answer(sessions, address)
+    rows, memory_bytes = answer(partial(node_rows, found), address), _memory_bytes(address)
     if options.json:
         nodes = [{**asdict(row.node), "sessions": row.sessions} for row in rows]
         states = {state: sum(each.state == state for each in found) for state in sorted({each.state for each in found})}

@@ -6,9 +6,10 @@ import argparse
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from openhands_ray.commands.connection import add_address, connect
+from openhands_ray.commands.connection import add_address, answer, connect
 from openhands_ray.commands.units import plural
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _look(address: str) -> list[SessionRow]:
     from openhands_ray.inventory import sessions
 
     knock(address)  # it may have ended since the last look
-    return sessions()
+    return answer(sessions, address)
 
 
 def _lines(options: argparse.Namespace, address: str) -> None:
@@ -75,7 +76,8 @@ def _lines(options: argparse.Namespace, address: str) -> None:
     while True:
         found = _look(address)
         if options.prometheus:
-            print(exposition(found, node_rows(found)), flush=True)
+            rows = answer(partial(node_rows, found), address)
+            print(exposition(found, rows), flush=True)
         else:
             print(json.dumps([asdict(row) for row in found]), flush=True)
         if not options.watch:

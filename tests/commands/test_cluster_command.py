@@ -7,13 +7,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from nodes import Driver
 from support import SECRET, below, clean_environment, gone, mentioning, run_python
+
+#: The commands, where a cluster has so many seconds to answer.
+IMPATIENT = "from openhands_ray import cli; cli.connection.PATIENCE_S = {}; cli.program()"
 
 
 class Commands:
@@ -26,21 +31,26 @@ class Commands:
         )
         (folder / "tmp").mkdir()
 
-    def start(self, *arguments: str, **options: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, patience_s: int | None = None, **options: Any) -> subprocess.Popen[str]:
+        called = ["-m", "openhands_ray.cli"] if patience_s is None else ["-c", IMPATIENT.format(patience_s)]
         return subprocess.Popen(
-            [sys.executable, "-m", "openhands_ray.cli", *arguments],
+            [sys.executable, *called, *arguments],
             env={**self.environment, **options},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: str, status: int = 0, **options: str) -> str:
+    def run(self, *arguments: str, status: int = 0, **options: Any) -> str:
         """Run a command to its end; return what it printed, its errors where it is to fail."""
         process = self.start(*arguments, **options)
         output, errors = process.communicate(timeout=120)
         assert process.returncode == status, errors
         return errors if status else output
+
+    def head(self) -> psutil.Process:
+        """Return the first process of the cluster that was started."""
+        return psutil.Process(json.loads(next(self.folder.rglob("cluster-*.json")).read_text())["pid"])
 
     def left(self) -> list[str]:
         """Return the files that are still there, and the processes that were started with these folders."""
@@ -96,7 +106,7 @@ def test_a_cluster_from_start_to_stop(commands: Commands) -> None:
     assert "127.0.0.2" in text
     assert f"1 session (1 idle) at {address}" in text
 
-    head = psutil.Process(json.loads(next(commands.folder.rglob("cluster-*.json")).read_text())["pid"])
+    head = commands.head()
     processes = below(head.pid)
     assert len(processes) > 5
     for process in processes:
@@ -123,7 +133,7 @@ session.act({"action": "run", "args": {"command": "setsid sleep 1000 &"}, "timeo
     run_python(program, **exported(first))  # type: ignore[arg-type]
     (row,) = json.loads(commands.run("sessions", "--json"))
     assert (row["sid"], row["kept"]) == ("kept", True)
-    head = psutil.Process(json.loads(next(commands.folder.rglob("cluster-*.json")).read_text())["pid"])
+    head = commands.head()
     processes = below(head.pid)
     head.kill()
     assert gone([head])
@@ -132,7 +142,7 @@ session.act({"action": "run", "args": {"command": "setsid sleep 1000 &"}, "timeo
     assert commands.left() == []  # not even of the killed one
 
     assert commands.run("cluster", "start") != ""
-    processes = below(json.loads(next(commands.folder.rglob("cluster-*.json")).read_text())["pid"])
+    processes = below(commands.head().pid)
     commands.run("cluster", "stop")
     assert gone(processes)
     assert commands.left() == []
@@ -161,8 +171,30 @@ def test_watching_ends_by_control_c_and_with_its_cluster(commands: Commands) -> 
     assert process.communicate(timeout=120)[1] == ""
     assert process.returncode == 0
     commands.run("cluster", "stop")
-    assert "could not be reached" in other.communicate(timeout=120)[1]  # Ray tries for half a minute
+    assert "could not be reached" in other.communicate(timeout=120)[1]
     assert other.returncode == 1
+
+
+@pytest.mark.parametrize("fate", ["frozen", pytest.param("killed", marks=pytest.mark.long)])
+def test_a_cluster_that_stops_answering_holds_nobody_up(commands: Commands, fate: str) -> None:
+    commands.run("cluster", "start")
+    watching = ["sessions", "--watch", "--json", "--every", "0.1"]
+    interrupted, held = commands.start(*watching), commands.start(*watching, patience_s=10)
+    for each in (interrupted, held):
+        assert each.stdout is not None
+        assert json.loads(each.stdout.readline()) == []
+    (control_service,) = [each for each in below(commands.head().pid) if each.name() == "gcs_server"]
+    control_service.suspend()
+    late = commands.start("cluster", "status", patience_s=10)
+    time.sleep(1)  # all of them wait now
+    if fate == "killed":
+        control_service.kill()
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.communicate(timeout=60)[1] == ""
+    assert interrupted.returncode == 0
+    for each in (held, late):
+        assert "could not be reached" in each.communicate(timeout=60)[1].splitlines()[-1]
+        assert each.returncode == 1
 
 
 @pytest.mark.parametrize(
