@@ -35,20 +35,25 @@ from benchmarks.common import (
     only_on_request,
     quick,
     read_whole,
+    requested,
     runtime_class,
     shared_cluster,
 )
 from benchmarks.once import MeasuredOnce
-from benchmarks.references import BareActor, BareBrowser, BareKernel, PtyActor, run_program
+from benchmarks.references import BareActor, BareBrowser, BareKernel, InActor, RawPty, run_program
 
 #: How often all pairs are measured, each time with sessions and references of their own: two of the same differ by more
-#: than one does from one moment to the next. Two kernels do so by 5 %, other pairs by half of that.
-ROUNDS, KERNEL_ROUNDS = (1, 1) if quick() else (6, 14)
+#: than one does from one moment to the next, in reading 1 MB by 4 %.
+ROUNDS = 1 if quick() else 8
 
-#: Seconds for which an operation and its reference are measured in a round; a fourth of them before that do not count:
-#: reading 1 MB has the memory that it goes on with after some thirty times. What carries 1 MB varies most; a program
-#: that is started, and a cell, take longest.
-MEASURE_S, MEASURE_MEGABYTE_S, MEASURE_PROGRAM_S, MEASURE_CELL_S = (0.1,) * 4 if quick() else (0.3, 1.0, 0.6, 0.4)
+#: Seconds for which an operation and its reference are measured in a round where nothing else is said: what varies
+#: most, and what takes longest, have more. A round tells most pairs to 1 to 2 %, 1 MB read and programs to 4 %.
+MEASURE_S = 0.2
+
+#: And each of them in a quick run.
+QUICK_S = 0.1
+
+#: The share before that which does not count: reading 1 MB has the memory that it goes on with after some thirty times.
 WARM_UP_SHARE = 0.25
 
 #: Pairs of calls at least.
@@ -77,7 +82,7 @@ class Beside:
     def __init__(self) -> None:
         """Start them."""
         self.runtime = connected_runtime()
-        self.actor, self.terminal = BareActor(), PtyActor()
+        self.terminal, self.actor = InActor(RawPty), BareActor()
 
     def close(self) -> None:
         """End them; the connection to the cluster stays."""
@@ -90,14 +95,14 @@ class Beside:
 
     def simple_command(self) -> Pair:
         answer = b"x" * ANSWER_BYTES
-        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.actor.swap(answer))
+        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.actor.swap(answer), 0.4)
 
     def simple_command_and_pty(self) -> Pair:
-        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.terminal.run("echo word"))
+        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.terminal.run("echo word"), 0.4)
 
     def python_command(self) -> Pair:
         command = CmdRunAction("python3 -S -c 'print(6 * 7)'")
-        return Pair(lambda: self.act(command, "42"), lambda: run_program(*_PYTHON), MEASURE_PROGRAM_S)
+        return Pair(lambda: self.act(command, "42"), lambda: run_program(*_PYTHON), 0.7)
 
     def file_write(self) -> Pair:
         data = TEXT.encode()
@@ -122,30 +127,41 @@ class Beside:
     def megabyte_write(self) -> Pair:
         data = MEGABYTE.encode()
         write = FileWriteAction("/workspace/mw.txt", MEGABYTE)
-        return Pair(lambda: self.act(write, ""), lambda: self.actor.take(data), MEASURE_MEGABYTE_S)
+        return Pair(lambda: self.act(write, ""), lambda: self.actor.take(data), 0.5)
 
     def megabyte_read(self) -> Pair:
         self.act(FileWriteAction("/workspace/mr.txt", MEGABYTE), "")
         self.actor.take(MEGABYTE.encode())
         size = len(MEGABYTE)
-        return Pair(lambda: read_whole(self.runtime, "/workspace/mr.txt", size), self.actor.give, MEASURE_MEGABYTE_S)
+        return Pair(lambda: read_whole(self.runtime, "/workspace/mr.txt", size), self.actor.give, 1.0)
 
 
 class KernelBeside:
-    """A session with a kernel, and one by itself, until ``close``."""
+    """A session with a kernel, and others by themselves, until ``close``."""
 
     def __init__(self) -> None:
-        """Start them."""
-        self.runtime, self.kernel = connected_runtime(jupyter=True), BareKernel()
+        """Start them; this process is connected to a cluster already."""
+        self.in_actor = InActor(BareKernel)
+        self.runtime = connected_runtime(jupyter=True)
+        self.kernel = BareKernel() if requested() else None
 
     def close(self) -> None:
         """End them; the connection to the cluster stays."""
-        self.kernel.close()
+        if self.kernel is not None:
+            self.kernel.close()
+        self.in_actor.close()
         self.runtime.close()
 
     def cell(self) -> Pair:
+        return self._beside(self.in_actor)
+
+    def cell_and_client(self) -> Pair:
+        return self._beside(self.kernel)
+
+    def _beside(self, kernel: InActor | BareKernel | None) -> Pair:
+        assert kernel is not None  # for the types
         cell = IPythonRunCellAction("print('word')")
-        return Pair(lambda: act(self.runtime, cell, "word"), lambda: self.kernel.run(cell.code), MEASURE_CELL_S)
+        return Pair(lambda: act(self.runtime, cell, "word"), lambda: kernel.run(cell.code), 1.0)
 
 
 #: What is compared: the name in the site, and the pair of calls.
@@ -159,7 +175,14 @@ PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "1 MB write / bare actor call": Beside.megabyte_write,
     "1 MB read / bare actor call": Beside.megabyte_read,
 }
-KERNEL_PAIRS: dict[str, Callable[[KernelBeside], Pair]] = {"IPython cell / jupyter_client": KernelBeside.cell}
+KERNEL_PAIRS: dict[str, Callable[[KernelBeside], Pair]] = {
+    "IPython cell / jupyter_client in an actor": KernelBeside.cell
+}
+
+#: What is compared on request: in one process with what calls it a kernel is quicker, but differs more from the next.
+REQUESTED_PAIRS: dict[str, Callable[[KernelBeside], Pair]] = {
+    "IPython cell / jupyter_client": KernelBeside.cell_and_client
+}
 
 
 @dataclass(frozen=True)
@@ -182,9 +205,14 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
     """The median of an operation, of its reference, and of the one over the other; or why there is none."""
 
     timeout = 240.0
-    version = "3"
-    params = [[*PAIRS, *KERNEL_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
+    version = "4"
+    params = [[*PAIRS, *KERNEL_PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
+
+    def setup(self, pair: str) -> None:
+        """Skip what is to be asked for."""
+        if pair in REQUESTED_PAIRS:
+            only_on_request()
 
     def measure(self) -> dict[str, Found | str]:
         """Measure all pairs, in one process."""
@@ -192,8 +220,8 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
         os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = "0"  # none is to be started beside what is measured
         try:
             return {
-                **_in_rounds(ROUNDS, Beside, PAIRS),
-                **_in_rounds(KERNEL_ROUNDS, KernelBeside, KERNEL_PAIRS),
+                **_in_rounds(Beside, PAIRS),
+                **_in_rounds(KernelBeside, KERNEL_PAIRS | (REQUESTED_PAIRS if requested() else {})),
             }
         finally:
             runtime_class().teardown(OpenHandsConfig())
@@ -267,10 +295,10 @@ class BrowserRatio(MeasuredOnce[Found]):
 
 
 def _in_rounds[B: Beside | KernelBeside](
-    count: int, start: Callable[[], B], pairs: Mapping[str, Callable[[B], Pair]]
+    start: Callable[[], B], pairs: Mapping[str, Callable[[B], Pair]]
 ) -> dict[str, Found | str]:
     rounds = []
-    for _ in range(count):
+    for _ in range(ROUNDS):
         with closing(start()) as beside, awake():
             rounds.append({name: _measure(pair, beside) for name, pair in pairs.items()})
     return {name: _together([each[name] for each in rounds]) for name in pairs}
@@ -300,8 +328,9 @@ def _together(rounds: Sequence[Found | str]) -> Found | str:
 
 def interleaved(pair: Pair) -> Found:
     """Measure the two calls of a pair in turn."""
-    _in_turn(pair, WARM_UP_SHARE * pair.duration_s)
-    samples = _in_turn(pair, pair.duration_s)
+    duration_s = QUICK_S if quick() else pair.duration_s
+    _in_turn(pair, WARM_UP_SHARE * duration_s)
+    samples = _in_turn(pair, duration_s)
     return Found(median(mine / theirs for mine, theirs in samples), *map(median, zip(*samples, strict=True)))
 
 

@@ -97,31 +97,6 @@ class RawPty:
         os.waitpid(self._pid, 0)
 
 
-class PtyActor:
-    """A Ray actor that has a ``RawPty``, and nothing between: the least that a command in another process can cost."""
-
-    def __init__(self) -> None:
-        """Start both."""
-        import ray
-        from ray import cloudpickle
-
-        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which Ray's workers cannot import
-        self._actor: Any = ray.remote(RawPty).options(num_cpus=0).remote()
-
-    def run(self, command: str) -> bytes:
-        """Type ``command`` and return what the terminal shows up to the next prompt."""
-        import ray
-
-        shown: bytes = ray.get(self._actor.run.remote(command), timeout=TIMEOUT_S)
-        return shown
-
-    def close(self) -> None:
-        """End it; its terminal hangs up."""
-        import ray
-
-        ray.kill(self._actor)
-
-
 class BareKernel:
     """A Jupyter kernel by jupyter_client's own blocking client."""
 
@@ -152,6 +127,34 @@ class BareKernel:
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
         self._folder.cleanup()
+
+
+class InActor:
+    """A reference in a Ray actor, as a session is, and nothing between: the least that it costs in another process."""
+
+    def __init__(self, reference: type[RawPty] | type[BareKernel]) -> None:
+        """Start both on the cluster that this process is connected to, and do not wait for them."""
+        import ray
+        from ray import cloudpickle
+
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which Ray's workers cannot import
+        self._actor: Any = ray.remote(reference).options(num_cpus=0).remote()
+
+    def run(self, text: str) -> Any:
+        """Run a command or a cell, and return what the reference does."""
+        return self._get(self._actor.run.remote(text))
+
+    def _get(self, answer: Any) -> Any:
+        import ray
+
+        return ray.get(answer, timeout=TIMEOUT_S)
+
+    def close(self) -> None:
+        """End both."""
+        import ray
+
+        self._get(self._actor.close.remote())
+        ray.kill(self._actor)
 
 
 class BareBrowser:
