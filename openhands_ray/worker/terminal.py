@@ -108,8 +108,7 @@ class Terminal:
 
     def attend(self) -> None:
         """Have the caller read the terminal from now on, and not the thread."""
-        if not self.eof:
-            self._drained.unregister(self._master)
+        self._leave_alone()
         with self.changed:
             self._attended = True
 
@@ -214,8 +213,13 @@ class Terminal:
                     continue
                 self._read()
                 if self.eof:
-                    self._drained.unregister(self._master)
+                    self._leave_alone()
                 self.changed.notify_all()
+
+    def _leave_alone(self) -> None:
+        """Have the thread not be woken by output, before it holds the lock that it would take again and again."""
+        with contextlib.suppress(FileNotFoundError):  # the end has come, or who attends was quicker than its thread
+            self._drained.unregister(self._master)
 
     def _read(self) -> None:
         try:

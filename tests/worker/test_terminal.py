@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -90,6 +91,28 @@ def test_either_the_caller_or_the_thread_reads(make_terminal: MakeTerminal) -> N
     terminal.write(b"two\n")
     until(terminal, lambda: terminal.buffer.count(b"two") == 2)
     assert terminal.foreground() == terminal.process.pid
+
+
+def test_the_end_comes_while_somebody_begins_to_attend(
+    make_terminal: MakeTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = make_terminal("cat")
+    read, seen, go_on = terminal._read, threading.Event(), threading.Event()
+
+    def slow() -> None:
+        seen.set()
+        assert go_on.wait(60)
+        read()
+
+    monkeypatch.setattr(terminal, "_read", slow)
+    terminal.process.kill()
+    assert seen.wait(60)  # its thread is about to read the end
+    terminal._drained.unregister(terminal._master)  # as `attend` begins, which then waits for the thread
+    go_on.set()
+    terminal.attend()
+    assert terminal.eof
+    assert terminal._drainer.is_alive()
+    terminal.leave()
 
 
 def test_a_program_or_folder_that_is_not_there(make_terminal: MakeTerminal) -> None:
