@@ -69,9 +69,18 @@ class VSCode:
 
     def address(self) -> dict[str, Any] | None:
         """Return ``port``, ``token`` and ``folder`` when the server is there, or None when it is not, or has ended."""
-        if not self._answered.wait(START_TIMEOUT_S) or self._process.poll() is not None:
+        if not self._answered.wait(START_TIMEOUT_S) or self._has_ended():
             return None
         return {"port": self._port, "token": self._token, "folder": self._folder}
+
+    def _has_ended(self) -> bool:
+        """Whether the server has; ``Popen.poll`` says that it lives while another thread calls it."""
+        if self._process.returncode is not None:
+            return True
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     def _listen(self) -> None:
         """Take what it prints: the line that says where it listens, and all others, so that it never waits.

@@ -30,7 +30,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(os.getcwd().encode())
     def log_message(self, *_): pass
-server = socketserver.TCPServer((options.host, int(options.port)), Handler)  # HTTPServer would ask for its name
+class Server(socketserver.TCPServer):  # HTTPServer would ask for its name
+    allow_reuse_address = True  # as node does: the last one may have left connections that wait for their end
+server = Server((options.host, int(options.port)), Handler)
 print("Server bound to", options.host, flush=True)
 print("Web UI available at http://localhost:" + options.port, flush=True)
 server.serve_forever()
