@@ -11,6 +11,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,4 +166,13 @@ def delegated(user: int) -> Iterator[Path]:
         yield above / "sessions"
     finally:
         for folder in (above / "sessions", above / "programs", above):
+            _wait_until_empty(folder)
             folder.rmdir()
+
+
+def _wait_until_empty(folder: Path) -> None:
+    """Wait for those that end with the user's program, a moment after it."""
+    end = time.monotonic() + 30
+    while "populated 0" not in (folder / "cgroup.events").read_text():
+        assert time.monotonic() < end, (folder / "cgroup.procs").read_text()
+        time.sleep(0.1)
