@@ -1,7 +1,7 @@
 """The same actions on OpenHands' own runtimes, in one graph with ours.
 
-Only ours is measured unless ``BENCHMARK_ALL=1`` asks for the others: a session of ``LocalRuntime`` takes half a minute
-to start, and what it leaves behind must be ended here.
+Measured on request: a session of ``LocalRuntime`` takes half a minute to start, what it leaves behind must be ended
+here, and what ours takes alone is in ``actions``.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from openhands.runtime.base import Runtime
 from openhands.runtime.plugins import JupyterRequirement
 from openhands.storage import get_file_store
 
-from benchmarks.common import MEGABYTE, TEXT, act, leave, quick, requested, runtime_class, shared_cluster
+from benchmarks.common import MEGABYTE, TEXT, act, leave, only_on_request, quick, runtime_class, shared_cluster
 from benchmarks.once import MeasuredOnce
 
 #: Seconds for which an operation is measured, and how often at least and at most.
 MEASURE_S, LEAST, MOST = 0.1 if quick() else 2.0, 3, 100
 
-#: Of each runtime and operation the seconds, NaN where it was not asked for, or why there are none.
+#: Of each runtime and operation the seconds, NaN where it has no such operation, or why there are none.
 Found = dict[tuple[str, str], float | str]
 
 
@@ -101,13 +101,13 @@ class Peer(MeasuredOnce[Found]):
     params = [list(RUNTIMES), ["initialization", *OPERATIONS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["runtime", "operation"]  # noqa: RUF012
 
+    def setup(self, runtime: str, operation: str) -> None:
+        """Skip it, unless it is asked for."""
+        only_on_request()
+
     def measure(self) -> Found:
         """Measure the runtimes one after the other, each in one session."""
-        asked = RUNTIMES if requested() else RUNTIMES[:1]
-        found: Found = {(runtime, operation): float("nan") for runtime in RUNTIMES for operation in self.params[1]}
-        for name in asked:
-            found |= {(name, operation): value for operation, value in _measured(name).items()}
-        return found
+        return {(name, operation): value for name in RUNTIMES for operation, value in _measured(name).items()}
 
     def track_seconds(self, runtime: str, operation: str) -> float:
         """Return the seconds of the operation."""

@@ -68,5 +68,5 @@ def test_what_is_not_asked_for_is_skipped_and_does_not_fail() -> None:
     skipped = run_python(SKIPPED, str(FOLDER), BENCHMARK_ALL="0", BENCHMARK_QUICK="1").stdout.splitlines()[-1].split()
     assert "initialization.FirstPage.time_first_page" in skipped
     assert {name.split(".")[0] for name in skipped} == {
-        "actions", "concurrency", "growth", "initialization", "isolation", "ratios", "resources"
+        "actions", "concurrency", "growth", "initialization", "isolation", "peers", "ratios", "resources"
     }  # fmt: skip
