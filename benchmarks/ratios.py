@@ -8,12 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import NamedTuple
 
-from openhands.core.config import OpenHandsConfig
 from openhands.events.action import (
     BrowseURLAction,
     CmdRunAction,
@@ -36,7 +36,6 @@ from benchmarks.common import (
     quick,
     read_whole,
     requested,
-    runtime_class,
     shared_cluster,
 )
 from benchmarks.once import MeasuredOnce
@@ -53,8 +52,11 @@ MEASURE_S = 0.2
 #: And each of them in a quick run.
 QUICK_S = 0.1
 
-#: The share before that which does not count: reading 1 MB has the memory that it goes on with after some thirty times.
-WARM_UP_SHARE = 0.25
+#: Seconds before that which do not count.
+WARM_UP_S = 0.05
+
+#: Times that 1 MB is read before: then it has the memory that it goes on with.
+FIRST_READS = 1 if quick() else 30
 
 #: Pairs of calls at least.
 LEAST_PAIRS = 5
@@ -77,18 +79,23 @@ class Pair(NamedTuple):
 
 
 class Beside:
-    """A session, and the references of its pairs, until ``close``."""
+    """A session with a kernel, and the references of its pairs, until ``close``."""
 
     def __init__(self) -> None:
-        """Start them."""
-        self.runtime = connected_runtime()
-        self.terminal, self.actor = InActor(RawPty), BareActor()
+        """Start them side by side, and wait for all; this process is connected to a cluster."""
+        self.terminal, self.kernel = InActor(RawPty), InActor(BareKernel)
+        with ThreadPoolExecutor() as pool:
+            actor, runtime = pool.submit(BareActor), pool.submit(connected_runtime, jupyter=True)
+        self.actor, self.runtime = actor.result(), runtime.result()
+        self.near_kernel = BareKernel() if requested() else None
+        self.act(IPythonRunCellAction("print('there')"), "there")
+        self.kernel.run("print('there')")
 
     def close(self) -> None:
         """End them; the connection to the cluster stays."""
-        self.actor.close()
-        self.terminal.close()
-        self.runtime.close()
+        for each in (self.near_kernel, self.actor, self.terminal, self.kernel, self.runtime):
+            if each is not None:
+                each.close()
 
     def act(self, action: Action, expected: str) -> None:
         act(self.runtime, action, expected)
@@ -132,36 +139,21 @@ class Beside:
     def megabyte_read(self) -> Pair:
         self.act(FileWriteAction("/workspace/mr.txt", MEGABYTE), "")
         self.actor.take(MEGABYTE.encode())
-        size = len(MEGABYTE)
-        return Pair(lambda: read_whole(self.runtime, "/workspace/mr.txt", size), self.actor.give, 1.0)
-
-
-class KernelBeside:
-    """A session with a kernel, and others by themselves, until ``close``."""
-
-    def __init__(self) -> None:
-        """Start them; this process is connected to a cluster already."""
-        self.in_actor = InActor(BareKernel)
-        self.runtime = connected_runtime(jupyter=True)
-        self.kernel = BareKernel() if requested() else None
-
-    def close(self) -> None:
-        """End them; the connection to the cluster stays."""
-        if self.kernel is not None:
-            self.kernel.close()
-        self.in_actor.close()
-        self.runtime.close()
+        pair = Pair(lambda: read_whole(self.runtime, "/workspace/mr.txt", len(MEGABYTE)), self.actor.give, 1.0)
+        for _ in range(FIRST_READS):
+            pair.ours(), pair.reference()
+        return pair
 
     def cell(self) -> Pair:
-        return self._beside(self.in_actor)
+        return self._cell_beside(self.kernel)
 
     def cell_and_client(self) -> Pair:
-        return self._beside(self.kernel)
+        return self._cell_beside(self.near_kernel)
 
-    def _beside(self, kernel: InActor | BareKernel | None) -> Pair:
+    def _cell_beside(self, kernel: InActor | BareKernel | None) -> Pair:
         assert kernel is not None  # for the types
         cell = IPythonRunCellAction("print('word')")
-        return Pair(lambda: act(self.runtime, cell, "word"), lambda: kernel.run(cell.code), 1.0)
+        return Pair(lambda: self.act(cell, "word"), lambda: kernel.run(cell.code), 1.0)
 
 
 #: What is compared: the name in the site, and the pair of calls.
@@ -174,15 +166,11 @@ PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "file edit / bare actor call": Beside.file_edit,
     "1 MB write / bare actor call": Beside.megabyte_write,
     "1 MB read / bare actor call": Beside.megabyte_read,
-}
-KERNEL_PAIRS: dict[str, Callable[[KernelBeside], Pair]] = {
-    "IPython cell / jupyter_client in an actor": KernelBeside.cell
+    "IPython cell / jupyter_client in an actor": Beside.cell,
 }
 
 #: What is compared on request: in one process with what calls it a kernel is quicker, but differs more from the next.
-REQUESTED_PAIRS: dict[str, Callable[[KernelBeside], Pair]] = {
-    "IPython cell / jupyter_client": KernelBeside.cell_and_client
-}
+REQUESTED_PAIRS: dict[str, Callable[[Beside], Pair]] = {"IPython cell / jupyter_client": Beside.cell_and_client}
 
 
 @dataclass(frozen=True)
@@ -205,8 +193,8 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
     """The median of an operation, of its reference, and of the one over the other; or why there is none."""
 
     timeout = 240.0
-    version = "4"
-    params = [[*PAIRS, *KERNEL_PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
+    version = "5"
+    params = [[*PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
 
     def setup(self, pair: str) -> None:
@@ -218,13 +206,11 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
         """Measure all pairs, in one process."""
         shared_cluster()
         os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = "0"  # none is to be started beside what is measured
+        first = connected_runtime()  # and this process with it
         try:
-            return {
-                **_in_rounds(Beside, PAIRS),
-                **_in_rounds(KernelBeside, KERNEL_PAIRS | (REQUESTED_PAIRS if requested() else {})),
-            }
+            return _in_rounds(PAIRS | (REQUESTED_PAIRS if requested() else {}))
         finally:
-            runtime_class().teardown(OpenHandsConfig())
+            leave(first)
 
     def track_ratio(self, pair: str) -> float:
         """Return how many times the reference it takes."""
@@ -294,17 +280,15 @@ class BrowserRatio(MeasuredOnce[Found]):
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
 
 
-def _in_rounds[B: Beside | KernelBeside](
-    start: Callable[[], B], pairs: Mapping[str, Callable[[B], Pair]]
-) -> dict[str, Found | str]:
+def _in_rounds(pairs: Mapping[str, Callable[[Beside], Pair]]) -> dict[str, Found | str]:
     rounds = []
     for _ in range(ROUNDS):
-        with closing(start()) as beside, awake():
+        with closing(Beside()) as beside, awake():
             rounds.append({name: _measure(pair, beside) for name, pair in pairs.items()})
     return {name: _together([each[name] for each in rounds]) for name in pairs}
 
 
-def _measure[B](pair: Callable[[B], Pair], beside: B) -> Found | str:
+def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
     try:
         return interleaved(pair(beside))
     except Exception as error:  # of this pair alone: the others can still be measured
@@ -329,7 +313,7 @@ def _together(rounds: Sequence[Found | str]) -> Found | str:
 def interleaved(pair: Pair) -> Found:
     """Measure the two calls of a pair in turn."""
     duration_s = QUICK_S if quick() else pair.duration_s
-    _in_turn(pair, WARM_UP_SHARE * duration_s)
+    _in_turn(pair, WARM_UP_S)
     samples = _in_turn(pair, duration_s)
     return Found(median(mine / theirs for mine, theirs in samples), *map(median, zip(*samples, strict=True)))
 
