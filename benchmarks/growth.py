@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from contextlib import closing
 from statistics import median
 
 from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
@@ -15,9 +17,12 @@ from benchmarks.common import (
     leave,
     not_when_quick,
     only_on_request,
+    quick,
     read_whole,
+    requested,
     shared_cluster,
 )
+from benchmarks.once import MeasuredOnce
 from benchmarks.resources import sessions_mb
 
 _KB, _MB = 1000, 1_000_000
@@ -25,14 +30,16 @@ _KB, _MB = 1000, 1_000_000
 #: Commands that are timed where one number is tracked: their median counts.
 TIMED = 50
 
+#: Up to which age (in actions) a session is looked at, and how many live at the same time, where no more is asked for.
+QUICK_AGE, USUAL_AGE, USUAL_SESSIONS = 1, 1000, 4
+
 
 class Payload(SessionBenchmark):
     """Files of 1 B to 100 MB."""
 
     version = "1"
     rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
-    repeat = (3, 10, 2.0)
-    warmup_time = 0.1
+    repeat = (3, 7, 1.0)
     timeout = 300.0
     params = [[1, _KB, 100 * _KB, _MB, 10 * _MB, 100 * _MB]]  # noqa: RUF012
     param_names = ["bytes"]  # noqa: RUF012
@@ -65,8 +72,7 @@ class Output(SessionBenchmark):
 
     version = "1"
     rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
-    repeat = (3, 10, 2.0)
-    warmup_time = 0.1
+    repeat = (3, 7, 1.0)
     params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
     param_names = ["lines"]  # noqa: RUF012
 
@@ -82,10 +88,10 @@ class Output(SessionBenchmark):
     time_lines.pretty_name = "Command by lines of output"  # type: ignore[attr-defined]
 
 
-class Age(SessionBenchmark):
+class Age(MeasuredOnce[dict[int, float]]):
     """A session that has run many actions already."""
 
-    version = "1"
+    version = "2"
     timeout = 300.0
     unit = "seconds"
     params = [[1, 100, 1000, 10_000]]  # noqa: RUF012
@@ -93,22 +99,32 @@ class Age(SessionBenchmark):
 
     def setup(self, age: int) -> None:
         """Skip the oldest, unless it is asked for."""
-        _skip_above(1, 1000, age)
-        super().setup(age)
+        _skip_above(QUICK_AGE, USUAL_AGE, age)
 
-    def prepare(self, age: int) -> None:
-        """Let the session age."""
-        for number in range(age):
-            act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
+    def measure(self) -> dict[int, float]:
+        """Let one session age, and look at it at each age."""
+        shared_cluster()
+        runtime, done = connected_runtime(), 0
+        oldest = QUICK_AGE if quick() else max(self.params[0]) if requested() else USUAL_AGE
+        found = {}
+        try:
+            for age in (each for each in self.params[0] if each <= oldest):
+                for number in range(done, age):
+                    act(runtime, CmdRunAction(f"echo {number}"), str(number))
+                found[age] = _median_command(runtime)
+                done = age + TIMED
+        finally:
+            leave(runtime)
+        return found
 
     def track_command(self, age: int) -> float:
         """Return the median of a simple command (seconds)."""
-        return _median_command(self.runtime)
+        return self.measured()[age]
 
     track_command.pretty_name = "Simple command by age of the session"  # type: ignore[attr-defined]
 
 
-class Sessions:
+class Sessions(MeasuredOnce[dict[int, float]]):
     """Many sessions that live at the same time."""
 
     version = "1"
@@ -118,25 +134,23 @@ class Sessions:
     param_names = ["sessions"]  # noqa: RUF012
 
     def setup(self, count: int) -> None:
-        """Connect them."""
-        self.runtimes: list[Runtime] = []
-        _skip_above(0, 4, count)
-        shared_cluster()
-        self.runtimes = [connected_runtime() for _ in range(count)]
+        """Skip the most of them, unless they are asked for."""
+        _skip_above(0, USUAL_SESSIONS, count)
 
-    def teardown(self, count: int) -> None:
-        """End them."""
-        for runtime in self.runtimes:
-            leave(runtime)
+    def measure(self) -> dict[int, float]:
+        """Connect more and more of them."""
+        shared_cluster()
+        with closing(_more_and_more(self.params[0])) as living:
+            return {len(runtimes): _median_command(runtimes[-1]) for runtimes in living}
 
     def track_command(self, count: int) -> float:
         """Return the median of a simple command (seconds) in one of them."""
-        return _median_command(self.runtimes[-1])
+        return self.measured()[count]
 
     track_command.pretty_name = "Simple command by sessions that live"  # type: ignore[attr-defined]
 
 
-class SessionsMemory:
+class SessionsMemory(MeasuredOnce[dict[int, float]]):
     """The memory of many sessions, on a cluster of their own, below this process."""
 
     version = "1"
@@ -146,21 +160,17 @@ class SessionsMemory:
     param_names = ["sessions"]  # noqa: RUF012
 
     def setup(self, count: int) -> None:
-        """Connect them, and use each."""
-        self.runtimes: list[Runtime] = []
-        _skip_above(0, 4, count)
-        self.runtimes = [connected_runtime() for _ in range(count)]
-        for runtime in self.runtimes:
-            act(runtime, CmdRunAction("echo benchmark"), "benchmark")
+        """Skip the most of them, unless they are asked for."""
+        _skip_above(0, USUAL_SESSIONS, count)
 
-    def teardown(self, count: int) -> None:
-        """End them and their cluster."""
-        for runtime in self.runtimes:
-            leave(runtime)
+    def measure(self) -> dict[int, float]:
+        """Connect more and more of them, each of which has done something."""
+        with closing(_more_and_more(self.params[0])) as living:
+            return {len(runtimes): sessions_mb() / len(runtimes) for runtimes in living}
 
     def track_each(self, count: int) -> float:
         """Return what one of them takes (MB)."""
-        return sessions_mb() / count
+        return self.measured()[count]
 
     track_each.pretty_name = "Memory of a session by sessions that live"  # type: ignore[attr-defined]
 
@@ -170,7 +180,7 @@ class Workflow(SessionBenchmark):
 
     version = "1"
     rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
-    repeat = (3, 10, 2.0)
+    repeat = (3, 7, 1.0)
     params = [[1, 10, 50, 100]]  # noqa: RUF012
     param_names = ["actions"]  # noqa: RUF012
 
@@ -191,6 +201,20 @@ class Workflow(SessionBenchmark):
                 act(self.runtime, FileReadAction(path), f"text {number - 1}")
 
     time_actions.pretty_name = "Workflow by number of actions"  # type: ignore[attr-defined]
+
+
+def _more_and_more(counts: list[int]) -> Generator[list[Runtime]]:
+    """Yield so many sessions at the same time, each used, and then more of them; end them."""
+    runtimes: list[Runtime] = []
+    try:
+        for count in (each for each in counts if each <= USUAL_SESSIONS or requested()):
+            while len(runtimes) < count:
+                runtimes.append(connected_runtime())
+                act(runtimes[-1], CmdRunAction("echo benchmark"), "benchmark")
+            yield runtimes
+    finally:
+        for runtime in runtimes:
+            leave(runtime)
 
 
 def _skip_above(quickly: int, usually: int, size: int) -> None:

@@ -21,29 +21,44 @@ _MB = 1e6
 _WAITING_WORKER = re.compile(r"ray::IDLE|\S*python\S* (-\S+ )*\S*/default_worker\.py ")
 
 
-class Memory(MeasuredOnce[tuple[float, float]]):
-    """The memory of Ray's own processes, and of one session: on a cluster of its own, below this process."""
+class _OneSession(MeasuredOnce[dict[str, float]]):
+    """One session on a cluster of its own, below this process, that grows older."""
 
     timeout = 180.0
-    version = "3"
     unit = "MB"
 
-    def measure(self) -> tuple[float, float]:
-        """Start a cluster and one session, use it, and measure both."""
+    def measure(self) -> dict[str, float]:
+        """Start a cluster and one session, use it, and measure both; use it more, and measure again."""
         runtime = connected_runtime()
         try:
             act(runtime, CmdRunAction("echo benchmark"), "benchmark")
-            return _cluster_mb(), sessions_mb()
+            found = {"cluster": _cluster_mb(), "session": sessions_mb()}
+            if not quick():
+                _use(runtime)
+                found["used session"] = sessions_mb()
+            return found
         finally:
             leave(runtime)
 
+
+def _use(runtime: Runtime) -> None:
+    for number in range(ACTIONS // 2):
+        act(runtime, CmdRunAction(f"echo {number}"), str(number))
+        act(runtime, FileWriteAction(f"/workspace/{number % 10}.txt", f"{number}" * 1000), "")
+
+
+class Memory(_OneSession):
+    """The memory of Ray's own processes, and of one session."""
+
+    version = "3"
+
     def track_cluster(self) -> float:
         """Ray's own processes, without the workers of sessions."""
-        return self.measured()[0]
+        return self.measured()["cluster"]
 
     def track_session(self) -> float:
         """The whole tree of a session: its worker and its shell."""
-        return self.measured()[1]
+        return self.measured()["session"]
 
     track_cluster.pretty_name = "Memory of the Ray cluster"  # type: ignore[attr-defined]
     track_cluster.unit = "MB"  # type: ignore[attr-defined]
@@ -75,30 +90,18 @@ class KernelMemory:
     track_session.unit = "MB"  # type: ignore[attr-defined]
 
 
-class UsedMemory:
+class UsedMemory(_OneSession):
     """The memory of a session that has run a thousand actions."""
 
-    timeout = 180.0
     version = "1"
 
-    runtime: Runtime | None = None
-
     def setup(self) -> None:
-        """Start a cluster and one session, and use it."""
+        """Skip it in a quick run."""
         not_when_quick()
-        self.runtime = connected_runtime()
-        for number in range(ACTIONS // 2):
-            act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
-            act(self.runtime, FileWriteAction(f"/workspace/{number % 10}.txt", f"{number}" * 1000), "")
-
-    def teardown(self) -> None:
-        """End the session and the cluster."""
-        if self.runtime is not None:
-            leave(self.runtime)
 
     def track_session(self) -> float:
         """The whole tree of the session."""
-        return sessions_mb()
+        return self.measured()["used session"]
 
     track_session.pretty_name = "Memory of a session after 1,000 actions"  # type: ignore[attr-defined]
     track_session.unit = "MB"  # type: ignore[attr-defined]
