@@ -136,7 +136,7 @@ def _compute(runtime: Runtime) -> None:
 
 
 #: Sessions that come and go.
-COME_AND_GO = 2 if quick() else 10
+COME_AND_GO = 2 if quick() else 6
 
 
 class Churn(_Sessions):

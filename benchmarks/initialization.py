@@ -37,8 +37,8 @@ class Initialization:
     version = "2"
     # One sample is seconds long, and a second call in it would find the cluster of the first.
     number = 1
-    repeat = 2
-    rounds = 2
+    repeat = 3
+    rounds = 1
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -65,8 +65,8 @@ class Cluster:
     timeout = 180.0
     version = "1"
     number = 1
-    repeat = 2
-    rounds = 2
+    repeat = 3
+    rounds = 1
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -118,8 +118,9 @@ class FirstAction(SessionBenchmark):
 
     timeout = 180.0
     version = "1"
+    rounds = 1  # each sample has a session of its own
     number = 1
-    repeat = 3
+    repeat = 5
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -234,7 +235,7 @@ class Allocation(SessionBenchmark):
 
 
 #: Times that an allocation is repeated: each takes half a second.
-ALLOCATIONS = 1 if quick() else 5
+ALLOCATIONS = 1 if quick() else 3
 
 
 def _median_seconds(start: Callable[[], Any], end: Callable[[Any], None]) -> float:
@@ -252,8 +253,9 @@ class NewSession(SessionBenchmark):
 
     timeout = 180.0
     version = "3"
+    rounds = 1  # each sample has a session of its own
     number = 1
-    repeat = 3
+    repeat = 5
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -276,7 +278,7 @@ class WarmSession(SessionBenchmark):
     version = "1"
     rounds = 1  # each sample waits
     number = 1
-    repeat = 5
+    repeat = 3
     warmup_time = 0.0
 
     opened: Runtime | None = None
