@@ -207,6 +207,8 @@ class IPython(SessionBenchmark):
 
     version = "2"
     jupyter = True
+    rounds = 1  # its start takes longer than all samples
+    repeat = (5, 15, 2.0)
 
     def prepare(self) -> None:
         """Wait until the kernel is there."""

@@ -1,17 +1,21 @@
-"""How cost grows: with payload, output, age of the session, number of sessions, length of the workflow."""
+"""How cost grows: with payload, output, age of the session, number of sessions, length of the workflow.
+
+It is the shape of a curve that counts here, not the last percent of a value. So all values of a curve are measured in
+one process, one after the other.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from statistics import median
+from typing import ClassVar
 
 from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
 from benchmarks.common import (
-    SessionBenchmark,
     act,
     connected_runtime,
     leave,
@@ -27,94 +31,148 @@ from benchmarks.resources import sessions_mb
 
 _KB, _MB = 1000, 1_000_000
 
-#: Commands that are timed where one number is tracked: their median counts.
+#: Calls for each value, of which the median counts: as many as fit into so many seconds, and no fewer than these.
+MEASURE_S, LEAST = 0.1 if quick() else 0.5, 3
+
+#: Commands that are timed in a session of some age.
 TIMED = 50
 
-#: Up to which age (in actions) a session is looked at, and how many live at the same time, where no more is asked for.
-QUICK_AGE, USUAL_AGE, USUAL_SESSIONS = 1, 1000, 4
+
+class Curve[Of](MeasuredOnce[dict[Of, float]]):
+    """Base of what is measured for each value of one parameter.
+
+    Attributes:
+        quickly: the largest value that is measured in a quick run.
+        usually: the largest that is measured where no more is asked for.
+    """
+
+    timeout = 300.0
+    quickly: ClassVar[int]
+    usually: ClassVar[int]
+    params: ClassVar[list[list[int]]]
+
+    def setup(self, value: int) -> None:
+        """Skip the larger ones."""
+        if value > self.quickly:
+            not_when_quick()
+        if value > self.usually:
+            only_on_request()
+
+    def values(self) -> list[int]:
+        """Return those that are to be measured."""
+        largest = self.quickly if quick() else max(self.params[0]) if requested() else self.usually
+        return [value for value in self.params[0] if value <= largest]
 
 
-class Payload(SessionBenchmark):
+class Payload(Curve[tuple[str, int]]):
     """Files of 1 B to 100 MB."""
 
-    version = "1"
-    rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
-    repeat = (3, 7, 1.0)
-    timeout = 300.0
-    params = [[1, _KB, 100 * _KB, _MB, 10 * _MB, 100 * _MB]]  # noqa: RUF012
+    version = "2"
+    params = [[1, _KB, 100 * _KB, _MB, 10 * _MB, 100 * _MB]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
+    quickly, usually = 1, 10 * _MB
 
-    def setup(self, size: int) -> None:
-        """Skip the largest, unless it is asked for."""
-        _skip_above(1, 10 * _MB, size)
-        super().setup(size)
+    def measure(self) -> dict[tuple[str, int], float]:
+        """Write and read them."""
+        path, line = "/workspace/payload.txt", "x" * 99 + "\n"
+        found = {}
+        with _session() as runtime:
+            for size in self.values():
+                write = FileWriteAction(path, (line * (size // len(line) + 1))[:size])
+                found["write", size] = _median_seconds(act, runtime, write, "")
+                found["read", size] = _median_seconds(read_whole, runtime, path, size)
+        return found
 
-    def prepare(self, size: int) -> None:
-        """Write the file that is read."""
-        line = "x" * 99 + "\n"
-        self.text = (line * (size // len(line) + 1))[:size]
-        self.time_write(size)
+    def track_write(self, size: int) -> float:
+        """Return the seconds of writing one."""
+        return self.measured()["write", size]
 
-    def time_write(self, size: int) -> None:
-        """Write a file."""
-        act(self.runtime, FileWriteAction("/workspace/payload.txt", self.text), "")
+    def track_read(self, size: int) -> float:
+        """Return the seconds of reading one."""
+        return self.measured()["read", size]
 
-    def time_read(self, size: int) -> None:
-        """Read it."""
-        read_whole(self.runtime, "/workspace/payload.txt", size)
-
-    time_write.pretty_name = "File write by size"  # type: ignore[attr-defined]
-    time_read.pretty_name = "File read by size"  # type: ignore[attr-defined]
+    track_write.pretty_name = "File write by size"  # type: ignore[attr-defined]
+    track_write.unit = "seconds"  # type: ignore[attr-defined]
+    track_read.pretty_name = "File read by size"  # type: ignore[attr-defined]
+    track_read.unit = "seconds"  # type: ignore[attr-defined]
 
 
-class Output(SessionBenchmark):
+class Output(Curve[int]):
     """Commands that print 1 to 100,000 lines."""
 
-    version = "1"
-    rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
-    repeat = (3, 7, 1.0)
+    version = "2"
+    unit = "seconds"
     params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
     param_names = ["lines"]  # noqa: RUF012
+    quickly, usually = 1, 100_000
 
-    def setup(self, lines: int) -> None:
-        """Skip the longer ones in a quick run."""
-        _skip_above(1, 100_000, lines)
-        super().setup(lines)
-
-    def time_lines(self, lines: int) -> None:
+    def measure(self) -> dict[int, float]:
         """Print them."""
-        act(self.runtime, CmdRunAction(f"seq {lines}"), str(lines))
+        with _session() as runtime:
+            return {lines: _median_seconds(_print, runtime, lines) for lines in self.values()}
 
-    time_lines.pretty_name = "Command by lines of output"  # type: ignore[attr-defined]
+    def track_lines(self, lines: int) -> float:
+        """Return the seconds of such a command."""
+        return self.measured()[lines]
+
+    track_lines.pretty_name = "Command by lines of output"  # type: ignore[attr-defined]
 
 
-class Age(MeasuredOnce[dict[int, float]]):
+def _print(runtime: Runtime, lines: int) -> None:
+    act(runtime, CmdRunAction(f"seq {lines}"), str(lines))
+
+
+class Workflow(Curve[int]):
+    """Workflows of 1 to 100 actions."""
+
+    version = "2"
+    unit = "seconds"
+    params = [[1, 10, 50, 100]]  # noqa: RUF012
+    param_names = ["actions"]  # noqa: RUF012
+    quickly, usually = 10, 100
+
+    def measure(self) -> dict[int, float]:
+        """Run them."""
+        with _session() as runtime:
+            return {actions: _median_seconds(_work, runtime, actions) for actions in self.values()}
+
+    def track_actions(self, actions: int) -> float:
+        """Return the seconds of such a workflow."""
+        return self.measured()[actions]
+
+    track_actions.pretty_name = "Workflow by number of actions"  # type: ignore[attr-defined]
+
+
+def _work(runtime: Runtime, actions: int) -> None:
+    """Run commands, writes and reads in turn."""
+    for number in range(actions):
+        path = f"/workspace/{number // 3}.txt"
+        if number % 3 == 0:
+            act(runtime, CmdRunAction(f"echo {number}"), str(number))
+        elif number % 3 == 1:
+            act(runtime, FileWriteAction(path, f"text {number}"), "")
+        else:
+            act(runtime, FileReadAction(path), f"text {number - 1}")
+
+
+class Age(Curve[int]):
     """A session that has run many actions already."""
 
     version = "2"
-    timeout = 300.0
     unit = "seconds"
     params = [[1, 100, 1000, 10_000]]  # noqa: RUF012
     param_names = ["actions before"]  # noqa: RUF012
-
-    def setup(self, age: int) -> None:
-        """Skip the oldest, unless it is asked for."""
-        _skip_above(QUICK_AGE, USUAL_AGE, age)
+    quickly, usually = 1, 1000
 
     def measure(self) -> dict[int, float]:
         """Let one session age, and look at it at each age."""
-        shared_cluster()
-        runtime, done = connected_runtime(), 0
-        oldest = QUICK_AGE if quick() else max(self.params[0]) if requested() else USUAL_AGE
-        found = {}
-        try:
-            for age in (each for each in self.params[0] if each <= oldest):
+        found, done = {}, 0
+        with _session() as runtime:
+            for age in self.values():
                 for number in range(done, age):
-                    act(runtime, CmdRunAction(f"echo {number}"), str(number))
+                    _echo(runtime, str(number))
                 found[age] = _median_command(runtime)
                 done = age + TIMED
-        finally:
-            leave(runtime)
         return found
 
     def track_command(self, age: int) -> float:
@@ -124,7 +182,7 @@ class Age(MeasuredOnce[dict[int, float]]):
     track_command.pretty_name = "Simple command by age of the session"  # type: ignore[attr-defined]
 
 
-class Sessions(MeasuredOnce[dict[int, float]]):
+class Sessions(Curve[int]):
     """Many sessions that live at the same time."""
 
     version = "1"
@@ -132,15 +190,12 @@ class Sessions(MeasuredOnce[dict[int, float]]):
     unit = "seconds"
     params = [[1, 4, 16, 64]]  # noqa: RUF012
     param_names = ["sessions"]  # noqa: RUF012
-
-    def setup(self, count: int) -> None:
-        """Skip the most of them, unless they are asked for."""
-        _skip_above(0, USUAL_SESSIONS, count)
+    quickly, usually = 0, 4
 
     def measure(self) -> dict[int, float]:
         """Connect more and more of them."""
         shared_cluster()
-        with closing(_more_and_more(self.params[0])) as living:
+        with closing(_more_and_more(self.values())) as living:
             return {len(runtimes): _median_command(runtimes[-1]) for runtimes in living}
 
     def track_command(self, count: int) -> float:
@@ -150,7 +205,7 @@ class Sessions(MeasuredOnce[dict[int, float]]):
     track_command.pretty_name = "Simple command by sessions that live"  # type: ignore[attr-defined]
 
 
-class SessionsMemory(MeasuredOnce[dict[int, float]]):
+class SessionsMemory(Curve[int]):
     """The memory of many sessions, on a cluster of their own, below this process."""
 
     version = "1"
@@ -158,14 +213,11 @@ class SessionsMemory(MeasuredOnce[dict[int, float]]):
     unit = "MB"
     params = [[1, 4, 16, 64]]  # noqa: RUF012
     param_names = ["sessions"]  # noqa: RUF012
-
-    def setup(self, count: int) -> None:
-        """Skip the most of them, unless they are asked for."""
-        _skip_above(0, USUAL_SESSIONS, count)
+    quickly, usually = 0, 4
 
     def measure(self) -> dict[int, float]:
         """Connect more and more of them, each of which has done something."""
-        with closing(_more_and_more(self.params[0])) as living:
+        with closing(_more_and_more(self.values())) as living:
             return {len(runtimes): sessions_mb() / len(runtimes) for runtimes in living}
 
     def track_each(self, count: int) -> float:
@@ -175,60 +227,49 @@ class SessionsMemory(MeasuredOnce[dict[int, float]]):
     track_each.pretty_name = "Memory of a session by sessions that live"  # type: ignore[attr-defined]
 
 
-class Workflow(SessionBenchmark):
-    """Workflows of 1 to 100 actions."""
-
-    version = "1"
-    rounds = 1  # several parameters each, for the shape of the curve rather than for the last percent
-    repeat = (3, 7, 1.0)
-    params = [[1, 10, 50, 100]]  # noqa: RUF012
-    param_names = ["actions"]  # noqa: RUF012
-
-    def setup(self, actions: int) -> None:
-        """Skip the longer ones in a quick run."""
-        _skip_above(10, 100, actions)
-        super().setup(actions)
-
-    def time_actions(self, actions: int) -> None:
-        """Run commands, writes and reads in turn."""
-        for number in range(actions):
-            path = f"/workspace/{number // 3}.txt"
-            if number % 3 == 0:
-                act(self.runtime, CmdRunAction(f"echo {number}"), str(number))
-            elif number % 3 == 1:
-                act(self.runtime, FileWriteAction(path, f"text {number}"), "")
-            else:
-                act(self.runtime, FileReadAction(path), f"text {number - 1}")
-
-    time_actions.pretty_name = "Workflow by number of actions"  # type: ignore[attr-defined]
+@contextmanager
+def _session() -> Generator[Runtime]:
+    shared_cluster()
+    runtime = connected_runtime()
+    try:
+        yield runtime
+    finally:
+        leave(runtime)
 
 
 def _more_and_more(counts: list[int]) -> Generator[list[Runtime]]:
-    """Yield so many sessions at the same time, each used, and then more of them; end them."""
+    """Yield so many sessions that live at the same time, each of which has been used; end them."""
     runtimes: list[Runtime] = []
     try:
-        for count in (each for each in counts if each <= USUAL_SESSIONS or requested()):
+        for count in counts:
             while len(runtimes) < count:
                 runtimes.append(connected_runtime())
-                act(runtimes[-1], CmdRunAction("echo benchmark"), "benchmark")
+                _echo(runtimes[-1], "benchmark")
             yield runtimes
     finally:
         for runtime in runtimes:
             leave(runtime)
 
 
-def _skip_above(quickly: int, usually: int, size: int) -> None:
-    """Skip what is larger than this in a quick run, and than that unless it is asked for."""
-    if size > quickly:
-        not_when_quick()
-    if size > usually:
-        only_on_request()
+def _median_command(runtime: Runtime) -> float:
+    return median(_seconds(_echo, runtime, f"timed {number}") for number in range(TIMED))
 
 
-def _median_command(runtime: Runtime | None) -> float:
-    times = []
-    for number in range(TIMED):
-        start = time.perf_counter()
-        act(runtime, CmdRunAction(f"echo timed {number}"), f"timed {number}")
-        times.append(time.perf_counter() - start)
+def _echo(runtime: Runtime, words: str) -> None:
+    act(runtime, CmdRunAction(f"echo {words}"), words)
+
+
+def _median_seconds[**P](call: Callable[P, object], *args: P.args, **options: P.kwargs) -> float:
+    """Return how long a call takes, after one that does not count."""
+    call(*args, **options)
+    times: list[float] = []
+    end = time.perf_counter() + MEASURE_S
+    while len(times) < LEAST or time.perf_counter() < end:
+        times.append(_seconds(call, *args, **options))
     return median(times)
+
+
+def _seconds[**P](call: Callable[P, object], *args: P.args, **options: P.kwargs) -> float:
+    start = time.perf_counter()
+    call(*args, **options)
+    return time.perf_counter() - start

@@ -27,6 +27,7 @@ from benchmarks.common import (
     runtime_class,
     shared_cluster,
 )
+from benchmarks.once import MeasuredOnce
 from benchmarks.references import BareActor
 
 
@@ -199,7 +200,7 @@ def _warm_browser(wanted: bool) -> None:
         raise NotImplementedError("This commit starts a browser with its first page only.")
 
 
-class Allocation(SessionBenchmark):
+class Allocation(MeasuredOnce[dict[tuple[str, str], float]]):
     """From asking for a session to its first answer, beside an empty actor's, on an idle and on a busy cluster."""
 
     timeout = 180.0
@@ -208,25 +209,32 @@ class Allocation(SessionBenchmark):
     param_names = ["cluster"]  # noqa: RUF012
 
     def setup(self, cluster: str) -> None:
-        """Have the session of this process keep all cores busy, where that is asked for."""
+        """Skip the busy one in a quick run."""
         if cluster == "busy":
             not_when_quick()
         _keep_warm(0)
-        super().setup(cluster)
 
-    def prepare(self, cluster: str) -> None:
-        """Start what keeps the cores busy."""
-        if cluster == "busy":
-            loop = "while :; do :; done"
-            act(self.runtime, CmdRunAction(f"for i in $(seq {os.cpu_count()}); do ({loop}) & done; echo busy"), "busy")
+    def measure(self) -> dict[tuple[str, str], float]:
+        """Measure both on an idle cluster, and then while a session keeps all cores busy."""
+        shared_cluster()
+        first = connected_runtime()
+        try:
+            found = _allocations("idle")
+            if not quick():
+                loop = "while :; do :; done"
+                act(first, CmdRunAction(f"for i in $(seq {os.cpu_count()}); do ({loop}) & done; echo busy"), "busy")
+                found |= _allocations("busy")
+            return found
+        finally:
+            leave(first)
 
     def track_session(self, cluster: str) -> float:
         """Return the seconds of a session."""
-        return _median_seconds(connected_runtime, lambda runtime: runtime.close())
+        return self.measured()["session", cluster]
 
     def track_actor(self, cluster: str) -> float:
         """Return the seconds of an actor that does nothing."""
-        return _median_seconds(BareActor, lambda actor: actor.close())
+        return self.measured()["actor", cluster]
 
     track_session.pretty_name = "Session by load of the cluster"  # type: ignore[attr-defined]
     track_session.unit = "seconds"  # type: ignore[attr-defined]
@@ -236,6 +244,13 @@ class Allocation(SessionBenchmark):
 
 #: Times that an allocation is repeated: each takes half a second.
 ALLOCATIONS = 1 if quick() else 3
+
+
+def _allocations(cluster: str) -> dict[tuple[str, str], float]:
+    return {
+        ("session", cluster): _median_seconds(connected_runtime, lambda runtime: runtime.close()),
+        ("actor", cluster): _median_seconds(BareActor, lambda actor: actor.close()),
+    }
 
 
 def _median_seconds(start: Callable[[], Any], end: Callable[[Any], None]) -> float:

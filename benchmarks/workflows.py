@@ -67,6 +67,8 @@ class DataProcessing(SessionBenchmark):
 
     version = "1"
     jupyter = True
+    rounds = 1  # its start takes longer than all samples
+    repeat = (5, 15, 2.0)
 
     def prepare(self) -> None:
         """Wait until the kernel is there."""

@@ -20,7 +20,7 @@ from openhands_ray.history.triage import Acknowledgement, Triage
 
 WRITE = "actions.File.time_write"
 READ = "actions.File.time_read"
-SIZES = "growth.Payload.time_read"
+SIZES = "growth.Payload.track_read"
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from openhands_ray.history.curves import CURVES, draw, points
 from openhands_ray.history.results import Measurement, Series, Snapshot
 
-LINES = "growth.Output.time_lines"
+LINES = "growth.Output.track_lines"
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
