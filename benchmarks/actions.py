@@ -161,6 +161,7 @@ class Copy(SessionBenchmark):
 
     version = "1"
     rounds = 1
+    repeat = (3, 10, 0.5)
     params = [[1000, 1_000_000, 10_000_000]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
 

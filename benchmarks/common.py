@@ -132,11 +132,11 @@ class SessionBenchmark:
     jupyter = False
     timeout = 120.0
     # In each of two rounds over the suite, so that a moment of other work is not in all of them: 5 to 10 samples in
-    # about 1 s, each of as many calls as take 0.05 s. `asv continuous` takes its two commits in turn, round by round.
+    # at most 1 s, each of as many calls as take 0.03 s. `asv continuous` takes its two commits in turn, round by round.
     # More samples would cost more than they tell: the machine differs more from one minute to another.
     rounds = 2
     warmup_time = 0.1
-    sample_time = 0.05
+    sample_time = 0.03
     repeat: int | tuple[int, int, float] = (5, 10, 1.0)
     unit = "seconds"
 

@@ -32,7 +32,7 @@ from benchmarks.resources import sessions_mb
 _KB, _MB = 1000, 1_000_000
 
 #: Calls for each value, of which the median counts: as many as fit into so many seconds, and no fewer than these.
-MEASURE_S, LEAST = 0.1 if quick() else 0.5, 3
+MEASURE_S, LEAST = 0.1 if quick() else 0.3, 3
 
 #: Commands that are timed in a session of some age.
 TIMED = 50
