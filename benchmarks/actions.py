@@ -144,6 +144,11 @@ class LargeFile(SessionBenchmark):
 
     version = "2"
 
+    def setup(self) -> None:
+        """Skip it in a quick run."""
+        not_when_quick()
+        super().setup()
+
     def prepare(self) -> None:
         """Make the text."""
         self.text = ("x" * 99 + "\n") * (LARGE_FILE_BYTES // 100)

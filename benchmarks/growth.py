@@ -1,7 +1,7 @@
 """How cost grows: with payload, output, age of the session, number of sessions, length of the workflow.
 
 It is the shape of a curve that counts here, not the last percent of a value. So all values of a curve are measured in
-one process, one after the other.
+one process, one after the other; and none in a quick run, since the first of each is what ``actions`` measures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from benchmarks.common import (
     leave,
     not_when_quick,
     only_on_request,
-    quick,
     read_whole,
     requested,
     shared_cluster,
@@ -32,7 +31,7 @@ from benchmarks.resources import sessions_mb
 _KB, _MB = 1000, 1_000_000
 
 #: Calls for each value, of which the median counts: as many as fit into so many seconds, and no fewer than these.
-MEASURE_S, LEAST = 0.1 if quick() else 0.3, 3
+MEASURE_S, LEAST = 0.3, 3
 
 #: Commands that are timed in a session of some age.
 TIMED = 50
@@ -42,26 +41,22 @@ class Curve[Of](MeasuredOnce[dict[Of, float]]):
     """Base of what is measured for each value of one parameter.
 
     Attributes:
-        quickly: the largest value that is measured in a quick run.
-        usually: the largest that is measured where no more is asked for.
+        usually: the largest value that is measured where no more is asked for.
     """
 
     timeout = 300.0
-    quickly: ClassVar[int]
     usually: ClassVar[int]
     params: ClassVar[list[list[int]]]
 
     def setup(self, value: int) -> None:
         """Skip the larger ones."""
-        if value > self.quickly:
-            not_when_quick()
+        not_when_quick()
         if value > self.usually:
             only_on_request()
 
     def values(self) -> list[int]:
         """Return those that are to be measured."""
-        largest = self.quickly if quick() else max(self.params[0]) if requested() else self.usually
-        return [value for value in self.params[0] if value <= largest]
+        return [value for value in self.params[0] if value <= self.usually or requested()]
 
 
 class Payload(Curve[tuple[str, int]]):
@@ -70,7 +65,7 @@ class Payload(Curve[tuple[str, int]]):
     version = "2"
     params = [[1, _KB, 100 * _KB, _MB, 10 * _MB, 100 * _MB]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
-    quickly, usually = 1, 10 * _MB
+    usually = 10 * _MB
 
     def measure(self) -> dict[tuple[str, int], float]:
         """Write and read them."""
@@ -104,7 +99,7 @@ class Output(Curve[int]):
     unit = "seconds"
     params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
     param_names = ["lines"]  # noqa: RUF012
-    quickly, usually = 1, 100_000
+    usually = 100_000
 
     def measure(self) -> dict[int, float]:
         """Print them."""
@@ -129,7 +124,7 @@ class Workflow(Curve[int]):
     unit = "seconds"
     params = [[1, 10, 50, 100]]  # noqa: RUF012
     param_names = ["actions"]  # noqa: RUF012
-    quickly, usually = 10, 100
+    usually = 100
 
     def measure(self) -> dict[int, float]:
         """Run them."""
@@ -162,7 +157,7 @@ class Age(Curve[int]):
     unit = "seconds"
     params = [[1, 100, 1000, 10_000]]  # noqa: RUF012
     param_names = ["actions before"]  # noqa: RUF012
-    quickly, usually = 1, 1000
+    usually = 1000
 
     def measure(self) -> dict[int, float]:
         """Let one session age, and look at it at each age."""
@@ -190,7 +185,7 @@ class Sessions(Curve[int]):
     unit = "seconds"
     params = [[1, 4, 16, 64]]  # noqa: RUF012
     param_names = ["sessions"]  # noqa: RUF012
-    quickly, usually = 0, 4
+    usually = 4
 
     def measure(self) -> dict[int, float]:
         """Connect more and more of them."""
@@ -213,7 +208,7 @@ class SessionsMemory(Curve[int]):
     unit = "MB"
     params = [[1, 4, 16, 64]]  # noqa: RUF012
     param_names = ["sessions"]  # noqa: RUF012
-    quickly, usually = 0, 4
+    usually = 4
 
     def measure(self) -> dict[int, float]:
         """Connect more and more of them, each of which has done something."""

@@ -314,7 +314,7 @@ class WarmSession(SessionBenchmark):
 
 
 #: Seconds after which a session that is started ahead is ready: several times what it takes.
-WARM_UP_S = 2
+WARM_UP_S = 1 if quick() else 2
 
 
 def _keep_warm(sessions: int) -> None:

@@ -41,12 +41,6 @@ class _OneSession(MeasuredOnce[dict[str, float]]):
             leave(runtime)
 
 
-def _use(runtime: Runtime) -> None:
-    for number in range(ACTIONS // 2):
-        act(runtime, CmdRunAction(f"echo {number}"), str(number))
-        act(runtime, FileWriteAction(f"/workspace/{number % 10}.txt", f"{number}" * 1000), "")
-
-
 class Memory(_OneSession):
     """The memory of Ray's own processes, and of one session."""
 
@@ -72,15 +66,19 @@ class KernelMemory:
     timeout = 180.0
     version = "3"
 
+    runtime: Runtime | None = None
+
     def setup(self) -> None:
-        """Start a cluster and one session, and use its shell and its kernel."""
+        """Start a cluster and one session, and use its shell and its kernel; not in a quick run."""
+        not_when_quick()
         self.runtime = connected_runtime(jupyter=True)
         act(self.runtime, CmdRunAction("echo benchmark"), "benchmark")
         act(self.runtime, IPythonRunCellAction("print('benchmark')"), "benchmark")
 
     def teardown(self) -> None:
         """End the session and the cluster."""
-        leave(self.runtime)
+        if self.runtime is not None:
+            leave(self.runtime)
 
     def track_session(self) -> float:
         """The whole tree of the session."""
@@ -108,7 +106,7 @@ class UsedMemory(_OneSession):
 
 
 #: Actions before the memory is looked at, and over which CPU time is counted.
-ACTIONS = 100 if quick() else 1000
+ACTIONS = 1000
 
 
 class Cpu(MeasuredOnce[dict[str, float]]):
@@ -119,6 +117,10 @@ class Cpu(MeasuredOnce[dict[str, float]]):
     unit = "seconds"
     params = [["client", "cluster"]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["of"]  # noqa: RUF012
+
+    def setup(self, of: str) -> None:
+        """Skip it in a quick run."""
+        not_when_quick()
 
     def measure(self) -> dict[str, float]:
         """Start a cluster and one session, and use it."""
@@ -137,6 +139,12 @@ class Cpu(MeasuredOnce[dict[str, float]]):
         return self.measured()[of]
 
     track_command.pretty_name = "CPU time of a simple command"  # type: ignore[attr-defined]
+
+
+def _use(runtime: Runtime) -> None:
+    for number in range(ACTIONS // 2):
+        act(runtime, CmdRunAction(f"echo {number}"), str(number))
+        act(runtime, FileWriteAction(f"/workspace/{number % 10}.txt", f"{number}" * 1000), "")
 
 
 def _commands(runtime: Runtime, count: int) -> None:
@@ -160,6 +168,10 @@ class Leftovers(MeasuredOnce[dict[str, int]]):
     unit = "left"
     params = [["processes", "threads", "file descriptors"]]  # noqa: RUF012
     param_names = ["of"]  # noqa: RUF012
+
+    def setup(self, of: str) -> None:
+        """Skip it in a quick run."""
+        not_when_quick()
 
     def measure(self) -> dict[str, int]:
         """Have a session and its cluster twice: what they leave once, they have left after the first time."""
