@@ -82,6 +82,7 @@ class Input(SessionBenchmark):
     """Input to a program that asks: from the answer to the end of the program."""
 
     version = "1"
+    rounds = 1
     number = 1
     repeat = 15
     warmup_time = 0.0

@@ -96,7 +96,7 @@ class Sessions(_Sessions, MeasuredOnce[Measured]):
 
 
 #: Files of a megabyte that each session writes and reads.
-FILES = 6
+FILES = 4
 
 
 def _commands(runtime: Runtime) -> None:

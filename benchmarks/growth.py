@@ -177,47 +177,46 @@ class Age(Curve[int]):
     track_command.pretty_name = "Simple command by age of the session"  # type: ignore[attr-defined]
 
 
-class Sessions(Curve[int]):
-    """Many sessions that live at the same time."""
+class _Living(Curve[tuple[str, int]]):
+    """Sessions that live at the same time, on a cluster of their own, below this process."""
 
-    version = "1"
     timeout = 600.0
-    unit = "seconds"
     params = [[1, 4, 16, 64]]  # noqa: RUF012
     param_names = ["sessions"]  # noqa: RUF012
     usually = 4
 
-    def measure(self) -> dict[int, float]:
-        """Connect more and more of them."""
-        shared_cluster()
+    def measure(self) -> dict[tuple[str, int], float]:
+        """Connect more and more of them, each of which has done something."""
+        found = {}
         with closing(_more_and_more(self.values())) as living:
-            return {len(runtimes): _median_command(runtimes[-1]) for runtimes in living}
+            for runtimes in living:
+                found["MB", len(runtimes)] = sessions_mb() / len(runtimes)
+                found["seconds", len(runtimes)] = _median_command(runtimes[-1])
+        return found
+
+
+class Sessions(_Living):
+    """What a session takes of time where many live."""
+
+    version = "2"
+    unit = "seconds"
 
     def track_command(self, count: int) -> float:
         """Return the median of a simple command (seconds) in one of them."""
-        return self.measured()[count]
+        return self.measured()["seconds", count]
 
     track_command.pretty_name = "Simple command by sessions that live"  # type: ignore[attr-defined]
 
 
-class SessionsMemory(Curve[int]):
-    """The memory of many sessions, on a cluster of their own, below this process."""
+class SessionsMemory(_Living):
+    """What a session takes of memory where many live."""
 
     version = "1"
-    timeout = 600.0
     unit = "MB"
-    params = [[1, 4, 16, 64]]  # noqa: RUF012
-    param_names = ["sessions"]  # noqa: RUF012
-    usually = 4
-
-    def measure(self) -> dict[int, float]:
-        """Connect more and more of them, each of which has done something."""
-        with closing(_more_and_more(self.values())) as living:
-            return {len(runtimes): sessions_mb() / len(runtimes) for runtimes in living}
 
     def track_each(self, count: int) -> float:
         """Return what one of them takes (MB)."""
-        return self.measured()[count]
+        return self.measured()["MB", count]
 
     track_each.pretty_name = "Memory of a session by sessions that live"  # type: ignore[attr-defined]
 

@@ -92,8 +92,9 @@ class Connection:
 
     timeout = 120.0
     version = "1"
+    rounds = 1
     number = 1
-    repeat = 5
+    repeat = 7
     warmup_time = 0.0
 
     def setup(self) -> None:
