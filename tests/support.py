@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,14 @@ def gone(processes: list[psutil.Process], timeout_s: float = 15) -> bool:
     """Wait until all of them have ended; return whether they have."""
     _, alive = psutil.wait_procs(processes, timeout=timeout_s)
     return all(_is_zombie(process) for process in alive)
+
+
+def removed(path: Path, timeout_s: float = 15) -> bool:
+    """Wait until there is no such file or folder any more, as when a janitor removes it; return whether that is so."""
+    end = time.monotonic() + timeout_s
+    while path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    return not path.exists()
 
 
 def _is_zombie(process: psutil.Process) -> bool:

@@ -151,7 +151,12 @@ def test_the_benchmarks_of_a_run_share_one_cluster_which_ends_with_it(start: Any
 
 
 @pytest.mark.parametrize(
-    ("victim", "signum"), [("asv", signal.SIGINT), ("asv", signal.SIGKILL), ("forkserver", signal.SIGKILL)]
+    ("victim", "signum"),
+    [
+        ("asv", signal.SIGINT),
+        ("asv", signal.SIGKILL),
+        pytest.param("forkserver", signal.SIGKILL, marks=pytest.mark.long),
+    ],
 )
 def test_the_cluster_ends_with_a_run_that_is_ended(start: Any, victim: str, signum: signal.Signals) -> None:
     run = start()
@@ -193,6 +198,7 @@ def test_a_cluster_that_died_is_replaced_for_the_next_benchmark(start: Any) -> N
     run.assert_nothing_left(before)
 
 
+@pytest.mark.long
 def test_without_a_forkserver_each_benchmark_has_its_own_cluster(start: Any) -> None:
     run = start("spawn")
     first = run.probe()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import SECRET, LocalSession, below, gone
+from support import SECRET, LocalSession, below, gone, removed
 
 from openhands_ray import __version__, wire
 from openhands_ray.errors import SessionLostError, SessionStartError
@@ -163,7 +163,7 @@ def test_an_actor_that_vanishes_takes_the_session_with_it(own: LocalSession) -> 
     assert own.actor._process is not None
     own.actor._process.wait(10)
     assert gone(processes, 5)
-    assert not own.root.exists()
+    assert removed(own.root, 5)
 
 
 def test_a_session_that_cannot_start_leaves_nothing(isolation: str) -> None:
