@@ -13,7 +13,6 @@ BENCH ?=
 ASV_FLAGS ?=
 RUNS ?= 8
 AA ?= $(shell ls -td .asv/aa/* 2>/dev/null | head -1)
-NOISE ?= docs/noise.md
 PORT ?= 8080
 SESSIONS ?= 1 4 16 64 200
 ACTIONS ?= 10000
@@ -67,9 +66,9 @@ report: setup ## Write the validation report of the newest measured commit, .asv
 aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds must be
 	@scripts/aa "$(RUNS)" "$(BENCH)" $(ASV_FLAGS)
 
-aa-study: setup ## Write docs/noise.md (NOISE=) from the runs that `make aa` kept of a commit (AA=, by default the newest)
-	@$(BIN)/python -m openhands_ray.history.study "$(AA)" > "$(NOISE)"
-	@echo "Written: $(NOISE)"
+aa-study: setup ## Write docs/noise.md from the runs that `make aa` kept of a commit (AA=, by default the newest)
+	@$(BIN)/python -m openhands_ray.history.study "$(AA)" > docs/noise.md
+	@echo "Written: docs/noise.md"
 
 performance: setup ## Measure HEAD beside references and peers, write docs/performance.md
 	@$(ASV) machine --yes --machine "$(MACHINE)" >/dev/null

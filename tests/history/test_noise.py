@@ -12,9 +12,6 @@ from support import ROOT, discovered_benchmarks
 from openhands_ray.history.noise import Noise, main, matching, noise, print_noise
 from openhands_ray.history.results import Measurement, Series, Snapshot, parameter_labels
 
-#: The later page is of ratios as they are measured since, and counts for them.
-STUDIES = ("docs/noise.md", "docs/noise-ratios.md")
-
 READ = "actions.File.time_read"
 FAILURES = "reliability.Reliability.track_failure_rate"
 
@@ -101,8 +98,7 @@ def test_every_benchmark_has_one_threshold(names: set[str]) -> None:
 
 def test_no_threshold_is_below_what_the_study_says(names: set[str]) -> None:
     thresholds = Config.load(str(CONFIGURATION)).regressions_thresholds
-    lines = [line for page in STUDIES for line in (ROOT / page).read_text("utf-8").splitlines()]
-    rows = [line.strip("| ").split(" | ") for line in lines]
+    rows = [line.strip("| ").split(" | ") for line in (ROOT / "docs/noise.md").read_text("utf-8").splitlines()]
     studied = {
         row[0]: max(float(cell.removesuffix(" %")) / 100 for cell in row[2:4])  # they differ by, threshold
         for row in rows
