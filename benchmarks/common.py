@@ -11,6 +11,8 @@ import inspect
 import logging
 import os
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import ray  # noqa: F401 (once, not again in each benchmark's process)
@@ -124,6 +126,17 @@ def leave(runtime: Runtime) -> None:
     """End the session and leave the cluster; a private one ends."""
     runtime.close()
     runtime_class().teardown(runtime.config)
+
+
+@contextmanager
+def shared_session(*, jupyter: bool = False) -> Generator[Runtime]:
+    """Have a session on the cluster that the commit's benchmarks share, to be measured once; end it."""
+    shared_cluster()
+    runtime = connected_runtime(jupyter=jupyter)
+    try:
+        yield runtime
+    finally:
+        leave(runtime)
 
 
 class SessionBenchmark:

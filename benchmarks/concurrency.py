@@ -39,8 +39,6 @@ class _Sessions:
     def disconnect(self) -> None:
         """End them."""
         for runtime in self.runtimes:
-            runtime.close()
-        for runtime in self.runtimes[:1]:
             leave(runtime)
 
     def seconds(self, work: Callable[[Runtime], None], runtimes: list[Runtime]) -> float:

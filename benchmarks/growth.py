@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from statistics import median
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from benchmarks.common import (
     only_on_request,
     read_whole,
     requested,
-    shared_cluster,
+    shared_session,
 )
 from benchmarks.once import MeasuredOnce
 from benchmarks.resources import sessions_mb
@@ -71,7 +71,7 @@ class Payload(Curve[tuple[str, int]]):
         """Write and read them."""
         path, line = "/workspace/payload.txt", "x" * 99 + "\n"
         found = {}
-        with _session() as runtime:
+        with shared_session() as runtime:
             for size in self.values():
                 write = FileWriteAction(path, (line * (size // len(line) + 1))[:size])
                 found["write", size] = _median_seconds(act, runtime, write, "")
@@ -103,7 +103,7 @@ class Output(Curve[int]):
 
     def measure(self) -> dict[int, float]:
         """Print them."""
-        with _session() as runtime:
+        with shared_session() as runtime:
             return {lines: _median_seconds(_print, runtime, lines) for lines in self.values()}
 
     def track_lines(self, lines: int) -> float:
@@ -128,7 +128,7 @@ class Workflow(Curve[int]):
 
     def measure(self) -> dict[int, float]:
         """Run them."""
-        with _session() as runtime:
+        with shared_session() as runtime:
             return {actions: _median_seconds(_work, runtime, actions) for actions in self.values()}
 
     def track_actions(self, actions: int) -> float:
@@ -162,7 +162,7 @@ class Age(Curve[int]):
     def measure(self) -> dict[int, float]:
         """Let one session age, and look at it at each age."""
         found, done = {}, 0
-        with _session() as runtime:
+        with shared_session() as runtime:
             for age in self.values():
                 for number in range(done, age):
                     _echo(runtime, str(number))
@@ -219,16 +219,6 @@ class SessionsMemory(_Living):
         return self.measured()["MB", count]
 
     track_each.pretty_name = "Memory of a session by sessions that live"  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _session() -> Generator[Runtime]:
-    shared_cluster()
-    runtime = connected_runtime()
-    try:
-        yield runtime
-    finally:
-        leave(runtime)
 
 
 def _more_and_more(counts: list[int]) -> Generator[list[Runtime]]:

@@ -26,6 +26,7 @@ from benchmarks.common import (
     quick,
     runtime_class,
     shared_cluster,
+    shared_session,
 )
 from benchmarks.once import MeasuredOnce
 from benchmarks.references import BareActor
@@ -217,17 +218,13 @@ class Allocation(MeasuredOnce[dict[tuple[str, str], float]]):
 
     def measure(self) -> dict[tuple[str, str], float]:
         """Measure both on an idle cluster, and then while a session keeps all cores busy."""
-        shared_cluster()
-        first = connected_runtime()
-        try:
+        with shared_session() as first:
             found = _allocations("idle")
             if not quick():
                 loop = "while :; do :; done"
                 act(first, CmdRunAction(f"for i in $(seq {os.cpu_count()}); do ({loop}) & done; echo busy"), "busy")
                 found |= _allocations("busy")
             return found
-        finally:
-            leave(first)
 
     def track_session(self, cluster: str) -> float:
         """Return the seconds of a session."""

@@ -10,7 +10,7 @@ from statistics import median
 from openhands.events.action import CmdRunAction
 
 import openhands_ray
-from benchmarks.common import act, connected_runtime, leave, only_on_request, shared_cluster
+from benchmarks.common import act, connected_runtime, only_on_request, shared_session
 from benchmarks.once import MeasuredOnce
 
 #: Times that a session of each kind is started: each takes half a second.
@@ -64,12 +64,8 @@ class Isolation(MeasuredOnce[dict[str, Cost]]):
 
     def measure(self) -> dict[str, Cost]:
         """Measure all kinds, in one process."""
-        shared_cluster()
-        first = connected_runtime()
-        try:
+        with shared_session():
             measured = [{kind: _measured(kind) for kind in KINDS} for _ in range(ROUNDS)]
-        finally:
-            leave(first)
         return {kind: _median([each[kind] for each in measured]) for kind in KINDS}
 
     def track_start(self, walls: str) -> float:

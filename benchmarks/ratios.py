@@ -31,12 +31,11 @@ from benchmarks.common import (
     TEXT,
     act,
     connected_runtime,
-    leave,
     only_on_request,
     quick,
     read_whole,
     requested,
-    shared_cluster,
+    shared_session,
 )
 from benchmarks.once import MeasuredOnce
 from benchmarks.references import BareActor, BareBrowser, BareKernel, InActor, RawPty, run_program
@@ -205,13 +204,9 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
 
     def measure(self) -> dict[str, Found | str]:
         """Measure all pairs, in one process."""
-        shared_cluster()
         os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = "0"  # none is to be started beside what is measured
-        first = connected_runtime()  # and this process with it
-        try:
+        with shared_session():  # which connects this process
             return _in_rounds(PAIRS | (REQUESTED_PAIRS if requested() else {}))
-        finally:
-            leave(first)
 
     def track_ratio(self, pair: str) -> float:
         """Return how many times the reference it takes."""
@@ -251,15 +246,10 @@ class BrowserRatio(MeasuredOnce[Found]):
 
     def measure(self) -> Found:
         """Measure both in turn."""
-        shared_cluster()
-        runtime, reference = connected_runtime(), BareBrowser()
-        try:
+        with shared_session() as runtime, closing(BareBrowser()) as reference:
             url = served_page(runtime)
             browse = BrowseURLAction(url)
             return interleaved(Pair(lambda: act(runtime, browse, "Benchmark page"), lambda: reference.browse(url)))
-        finally:
-            reference.close()
-            leave(runtime)
 
     def track_ratio(self) -> float:
         """Return how many times the reference it takes."""

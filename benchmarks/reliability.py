@@ -10,7 +10,7 @@ from openhands.events.action.action import Action
 from openhands.events.observation import ErrorObservation
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import connected_runtime, leave, quick, shared_cluster
+from benchmarks.common import quick, shared_session
 from benchmarks.once import MeasuredOnce
 
 #: Times that the mixed load is repeated; it is five actions long.
@@ -30,14 +30,10 @@ class _MixedLoad(MeasuredOnce[Found]):
 
     def measure(self) -> Found:
         """Run it."""
-        shared_cluster()
-        runtime = connected_runtime(jupyter=True)
-        try:
+        with shared_session(jupyter=True) as runtime:
             load = [step for number in range(ROUNDS) for step in _load(number)]
             failures = Counter(_failure(runtime, action, expected) for action, expected in load)
             return {category: failures[category] for category in CATEGORIES} | {"actions": len(load)}
-        finally:
-            leave(runtime)
 
 
 class Reliability(_MixedLoad):
