@@ -5,8 +5,7 @@ first of these that needs a cluster forks the *keeper*, which starts one and wai
 ends the cluster when the forkserver and its benchmark are gone, however they went: they hold the only writing ends of a
 pipe.
 
-Nothing of this lies in a folder. What must be known is in memory that the forkserver made when it imported this module
-and that its children have from it.
+Nothing of this lies in a folder: what must be known is on a board.
 
 With asv's launch method ``spawn`` a process imports the benchmarks for itself and runs one: it has nobody to share
 with, and its session starts a cluster of its own.
@@ -27,6 +26,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchmarks.board import Board
+
 #: Seconds that the cluster may take to start; less than a benchmark may take, so that it fails by this reason.
 START_TIMEOUT_S = 90
 
@@ -39,7 +40,7 @@ _ASV_PROGRAM = ("asv", "benchmark.py")
 # Made at import, so that all processes of one commit have them, and none of another commit.
 _IMPORTER = os.getpid()
 _END_OF_RUN, _RUN = os.pipe()  # reads nothing until all that hold the other end are gone
-_BOARD = os.memfd_create("openhands-ray-benchmarks")  # what the keeper says, and the lock of those who look
+_BOARD = Board("openhands-ray-benchmarks")  # what the keeper says, and the lock of those who look
 
 
 def join(runtime_class: Any) -> None:
@@ -65,22 +66,16 @@ def join(runtime_class: Any) -> None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    fcntl.lockf(_BOARD, fcntl.LOCK_EX)  # a lock of the process, not of the descriptor that all of them share
+    fcntl.lockf(_BOARD.descriptor, fcntl.LOCK_EX)  # a lock of the process, not of the descriptor that all of them share
     try:
         yield
     finally:
-        fcntl.lockf(_BOARD, fcntl.LOCK_UN)
+        fcntl.lockf(_BOARD.descriptor, fcntl.LOCK_UN)
 
 
 def _read() -> dict[str, Any]:
-    text = os.pread(_BOARD, os.fstat(_BOARD).st_size, 0)
-    found: dict[str, Any] = json.loads(text) if text else {}
+    found: dict[str, Any] = json.loads(_BOARD.read() or "{}")
     return found
-
-
-def _write(**said: Any) -> None:
-    os.ftruncate(_BOARD, 0)
-    os.pwrite(_BOARD, json.dumps(said).encode(), 0)
 
 
 def _answers(address: str) -> bool:
@@ -95,7 +90,7 @@ def _answers(address: str) -> bool:
 
 def _start(runtime_class: Any) -> str | None:
     """Fork a keeper and wait for what it says."""
-    os.ftruncate(_BOARD, 0)
+    _BOARD.write(b"")
     started, starting = os.pipe()  # the keeper closes it, be it by its death
     keeper = os.fork()
     if keeper == 0:
@@ -117,7 +112,7 @@ def _keep(runtime_class: Any, starting: int) -> NoReturn:
     """Be the keeper: start the cluster, say where it is, wait for the end of the run, end the cluster."""
     try:
         _leave_the_benchmark()
-        _write(**_started(runtime_class))
+        _BOARD.write(json.dumps(_started(runtime_class)).encode())
         os.close(starting)
         os.read(_END_OF_RUN, 1)
     finally:

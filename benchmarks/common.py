@@ -10,13 +10,15 @@ import asyncio
 import inspect
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray  # noqa: F401 (once, not again in each benchmark's process)
 from openhands.core.config import OpenHandsConfig
+from openhands.core.exceptions import AgentRuntimeError
 from openhands.events import EventStream
 from openhands.events.action import FileReadAction
 from openhands.events.action.action import Action
@@ -28,6 +30,7 @@ from openhands.storage import get_file_store
 
 import openhands_ray
 from benchmarks import cluster
+from benchmarks.board import Board
 
 #: What small files hold, 40 lines, and what large ones do, close to a megabyte.
 TEXT = "".join(f"line {number} of the file\n" for number in range(40))
@@ -47,18 +50,20 @@ def runtime_class() -> Any:
     return openhands_ray.RayRuntime
 
 
-def new_runtime(*, jupyter: bool = False, config: OpenHandsConfig | None = None, **options: Any) -> Runtime:
-    """Return a runtime with an id of its own, not yet connected."""
+def new_runtime(
+    *, jupyter: bool = False, config: OpenHandsConfig | None = None, sid: str | None = None, **options: Any
+) -> Runtime:
+    """Return a runtime, where nothing else is said with an id of its own, not yet connected."""
     config = config or OpenHandsConfig()
-    sid = f"benchmark-{uuid.uuid4().hex[:12]}"
+    sid = sid or f"benchmark-{uuid.uuid4().hex[:12]}"
     stream = EventStream(sid, get_file_store("memory", "/"))
     plugins = [JupyterRequirement()] if jupyter else []
     return runtime_class()(config, stream, LLMRegistry(config), sid=sid, plugins=plugins, **options)
 
 
-def connected_runtime(*, jupyter: bool = False, config: OpenHandsConfig | None = None) -> Runtime:
+def connected_runtime(*, jupyter: bool = False, config: OpenHandsConfig | None = None, **options: Any) -> Runtime:
     """Return a runtime that is ready to act."""
-    runtime = new_runtime(jupyter=jupyter, config=config)
+    runtime = new_runtime(jupyter=jupyter, config=config, **options)
     asyncio.run(runtime.connect())
     return runtime
 
@@ -128,21 +133,52 @@ def leave(runtime: Runtime) -> None:
     runtime_class().teardown(runtime.config)
 
 
+#: The id of the session that the last benchmark of a quick run has left for the next, by whether it has a kernel.
+_LEFT = {jupyter: Board(f"session left, jupyter={jupyter}") for jupyter in (False, True)}
+
+
+def _session_of_a_quick_run(*, jupyter: bool) -> Runtime:
+    """Return a runtime on the session that the last benchmark has left, or on a new one where there is none."""
+    config = OpenHandsConfig()
+    config.sandbox.keep_runtime_alive = True
+    left = _LEFT[jupyter].read().decode()
+    _LEFT[jupyter].write(b"")  # should this benchmark fail or be killed, nobody is to meet what it leaves
+    if left:
+        with suppress(AgentRuntimeError):  # this commit keeps none, or it has ended
+            return connected_runtime(jupyter=jupyter, config=config, sid=left, attach_to_existing=True)
+    return connected_runtime(jupyter=jupyter, config=config)
+
+
+def _begin(*, jupyter: bool, own: bool) -> Runtime:
+    shared_cluster()
+    return connected_runtime(jupyter=jupyter) if own or not quick() else _session_of_a_quick_run(jupyter=jupyter)
+
+
+def _end(runtime: Runtime, *, jupyter: bool) -> None:
+    leave(runtime)
+    if runtime.config.sandbox.keep_runtime_alive and sys.exc_info()[0] is None:
+        _LEFT[jupyter].write(runtime.sid.encode())
+
+
 @contextmanager
 def shared_session(*, jupyter: bool = False) -> Generator[Runtime]:
     """Have a session on the cluster that the commit's benchmarks share, to be measured once; end it."""
-    shared_cluster()
-    runtime = connected_runtime(jupyter=jupyter)
+    runtime = _begin(jupyter=jupyter, own=False)
     try:
         yield runtime
     finally:
-        leave(runtime)
+        _end(runtime, jupyter=jupyter)
 
 
 class SessionBenchmark:
-    """Base of the benchmarks that act in a session: one session for all of the samples, warmed up before them."""
+    """Base of the benchmarks that act in a session: one session for all of the samples, warmed up before them.
+
+    A quick run has each called once, and to start a session for each would be most of it: there they have one session,
+    one after the other, those with a kernel another.
+    """
 
     jupyter = False
+    own_session = False  # in a quick run, too
     timeout = 120.0
     # In each of two rounds over the suite, so that a moment of other work is not in all of them: 5 to 10 samples in
     # at most 1 s, each of as many calls as take 0.03 s. `asv continuous` takes its two commits in turn, round by round.
@@ -158,17 +194,16 @@ class SessionBenchmark:
     def setup(self, *parameters: Any) -> None:
         """Connect the session and prepare it, before the first sample alone."""
         if self.runtime is None:
-            shared_cluster()
-            self.runtime = connected_runtime(jupyter=self.jupyter)
+            self.runtime = _begin(jupyter=self.jupyter, own=self.own_session)
             self.prepare(*parameters)
 
     def prepare(self, *parameters: Any) -> None:
         """Bring the session to where the benchmark begins."""
 
     def teardown(self, *parameters: Any) -> None:
-        """End the session, after the last sample alone."""
+        """End the session, or leave it to the next benchmark, after the last sample alone."""
         if self.runtime is not None and not _between_samples():
-            leave(self.runtime)
+            _end(self.runtime, jupyter=self.jupyter)
             self.runtime = None
 
 
