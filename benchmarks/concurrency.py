@@ -24,7 +24,7 @@ from benchmarks.common import (
 from benchmarks.once import MeasuredOnce
 
 #: Actions of each session in one measurement.
-ACTIONS = 50
+ACTIONS = 10 if quick() else 50
 
 #: Sessions at once, at most.
 MOST = 4 if quick() else 16
@@ -104,7 +104,7 @@ class Sessions(_Sessions, MeasuredOnce[Measured]):
 
 
 #: Files of a megabyte that each session writes and reads.
-FILES = 4
+FILES = 1 if quick() else 4
 
 
 def _commands(runtime: Runtime) -> None:
@@ -158,7 +158,7 @@ class Churn:
     unit = "seconds"
 
     def setup(self) -> None:
-        """Skip it in a quick run, in which ``NewSession`` is that of one."""
+        """Skip it in a quick run, which has ``NewSession``."""
         not_when_quick()
 
     def track_session(self) -> float:
