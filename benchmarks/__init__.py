@@ -5,6 +5,7 @@ What OpenHands and Ray read when they are imported is set here, before any modul
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -18,3 +19,6 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # What is measured is the commit's own cluster, not one that happens to be there.
 for _variable in ("RAY_ADDRESS", "OPENHANDS_RAY_ADDRESS"):
     os.environ.pop(_variable, None)
+
+# Hundred thousands of objects are made at import, and none of them is garbage: ``common`` enables it again.
+gc.disable()

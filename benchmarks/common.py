@@ -7,6 +7,7 @@ too.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
@@ -31,6 +32,11 @@ from openhands.storage import get_file_store
 import openhands_ray
 from benchmarks import cluster
 from benchmarks.board import Board
+
+# What was imported stays. Else the collector would look through it in each benchmark's process, in the midst of what is
+# measured, and so copy all of it, which the process has from asv's forkserver.
+gc.freeze()
+gc.enable()
 
 #: What small files hold, 40 lines, and what large ones do, close to a megabyte.
 TEXT = "".join(f"line {number} of the file\n" for number in range(40))
