@@ -21,7 +21,8 @@ from openhands.events.action import (
 from openhands.events.action.mcp import MCPAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import TEXT, SessionBenchmark, act, not_when_quick, read_whole
+from benchmarks.common import TEXT, act, not_when_quick, read_whole
+from benchmarks.session import SessionBenchmark
 
 _COMPLEX_COMMAND = "for i in $(seq 1 200); do echo line $i; done | grep -E '[05]$' | sort -r | head -n 5 | wc -l"
 

@@ -10,18 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from openhands.events.action import CmdRunAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import (
-    MEGABYTE,
-    act,
-    connected_runtime,
-    leave,
-    not_when_quick,
-    quick,
-    read_whole,
-    shared_cluster,
-    shared_session,
-)
+from benchmarks.common import MEGABYTE, act, connected_runtime, leave, not_when_quick, quick, read_whole, shared_cluster
 from benchmarks.once import MeasuredOnce
+from benchmarks.session import shared_session
 
 #: Actions of each session in one measurement.
 ACTIONS = 10 if quick() else 50

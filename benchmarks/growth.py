@@ -15,18 +15,10 @@ from typing import ClassVar
 from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import (
-    act,
-    connected_runtime,
-    leave,
-    not_when_quick,
-    only_on_request,
-    read_whole,
-    requested,
-    shared_session,
-)
+from benchmarks.common import act, connected_runtime, leave, not_when_quick, only_on_request, read_whole, requested
 from benchmarks.once import MeasuredOnce
 from benchmarks.resources import sessions_mb
+from benchmarks.session import shared_session
 
 _KB, _MB = 1000, 1_000_000
 

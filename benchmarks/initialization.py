@@ -16,7 +16,6 @@ from openhands.runtime.base import Runtime
 import openhands_ray
 from benchmarks.actions import served_page
 from benchmarks.common import (
-    SessionBenchmark,
     act,
     connected_runtime,
     leave,
@@ -26,10 +25,10 @@ from benchmarks.common import (
     quick,
     runtime_class,
     shared_cluster,
-    shared_session,
 )
 from benchmarks.once import MeasuredOnce
 from benchmarks.references import BareActor
+from benchmarks.session import SessionBenchmark, shared_session
 
 
 class Initialization:

@@ -10,8 +10,9 @@ from statistics import median
 from openhands.events.action import CmdRunAction
 
 import openhands_ray
-from benchmarks.common import act, connected_runtime, only_on_request, shared_session
+from benchmarks.common import act, connected_runtime, only_on_request
 from benchmarks.once import MeasuredOnce
+from benchmarks.session import shared_session
 
 #: Times that a session of each kind is started: each takes half a second.
 ROUNDS = 7

@@ -26,19 +26,10 @@ from openhands.events.action.action import Action
 
 from benchmarks.actions import served_page
 from benchmarks.awake import awake
-from benchmarks.common import (
-    MEGABYTE,
-    TEXT,
-    act,
-    connected_runtime,
-    only_on_request,
-    quick,
-    read_whole,
-    requested,
-    shared_session,
-)
+from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, only_on_request, quick, read_whole, requested
 from benchmarks.once import MeasuredOnce
 from benchmarks.references import BareActor, BareBrowser, BareKernel, InActor, RawPty, run_program
+from benchmarks.session import shared_session
 
 #: How often all pairs are measured, each time with sessions and references of their own: two of the same differ by more
 #: than one does from one moment to the next, in reading 1 MB by 4 %.

@@ -10,8 +10,9 @@ from openhands.events.action.action import Action
 from openhands.events.observation import ErrorObservation
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import quick, shared_session
+from benchmarks.common import quick
 from benchmarks.once import MeasuredOnce
+from benchmarks.session import shared_session
 
 #: Times that the mixed load is repeated; it is five actions long.
 ROUNDS = 4 if quick() else 40

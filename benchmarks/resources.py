@@ -21,27 +21,33 @@ _MB = 1e6
 _WAITING_WORKER = re.compile(r"ray::IDLE|\S*python\S* (-\S+ )*\S*/default_worker\.py ")
 
 
-class _OneSession(MeasuredOnce[dict[str, float]]):
-    """One session on a cluster of its own, below this process, that grows older."""
+class _OneCluster(MeasuredOnce[dict[str, float]]):
+    """A cluster of its own, below this process, with a session that grows older, and then with one with a kernel."""
 
-    timeout = 180.0
+    timeout = 240.0
     unit = "MB"
 
     def measure(self) -> dict[str, float]:
-        """Start a cluster and one session, use it, and measure both; use it more, and measure again."""
-        runtime = connected_runtime()
+        """Measure the session when it is new, and when it is used; and then the other one, not in a quick run."""
+        session = connected_runtime()
         try:
-            act(runtime, CmdRunAction("echo benchmark"), "benchmark")
+            act(session, CmdRunAction("echo benchmark"), "benchmark")
             found = {"cluster": _cluster_mb(), "session": sessions_mb()}
-            if not quick():
-                _use(runtime)
-                found["used session"] = sessions_mb()
-            return found
+            if quick():
+                return found
+            _use(session)
+            found["used session"] = sessions_mb()
+            found |= _command_seconds(session)
+            session.close()
+            with_kernel = connected_runtime(jupyter=True)
+            act(with_kernel, CmdRunAction("echo benchmark"), "benchmark")
+            act(with_kernel, IPythonRunCellAction("print('benchmark')"), "benchmark")
+            return found | {"session with kernel": sessions_mb()}
         finally:
-            leave(runtime)
+            leave(session)
 
 
-class Memory(_OneSession):
+class Memory(_OneCluster):
     """The memory of Ray's own processes, and of one session."""
 
     version = "3"
@@ -55,40 +61,26 @@ class Memory(_OneSession):
         return self.measured()["session"]
 
     track_cluster.pretty_name = "Memory of the Ray cluster"  # type: ignore[attr-defined]
-    track_cluster.unit = "MB"  # type: ignore[attr-defined]
     track_session.pretty_name = "Memory of a session"  # type: ignore[attr-defined]
-    track_session.unit = "MB"  # type: ignore[attr-defined]
 
 
-class KernelMemory:
+class KernelMemory(_OneCluster):
     """The memory of a session whose kernel has run a cell."""
 
-    timeout = 180.0
     version = "3"
 
-    runtime: Runtime | None = None
-
     def setup(self) -> None:
-        """Start a cluster and one session, and use its shell and its kernel; not in a quick run."""
+        """Skip it in a quick run."""
         not_when_quick()
-        self.runtime = connected_runtime(jupyter=True)
-        act(self.runtime, CmdRunAction("echo benchmark"), "benchmark")
-        act(self.runtime, IPythonRunCellAction("print('benchmark')"), "benchmark")
-
-    def teardown(self) -> None:
-        """End the session and the cluster."""
-        if self.runtime is not None:
-            leave(self.runtime)
 
     def track_session(self) -> float:
         """The whole tree of the session."""
-        return sessions_mb()
+        return self.measured()["session with kernel"]
 
     track_session.pretty_name = "Memory of a session with its kernel"  # type: ignore[attr-defined]
-    track_session.unit = "MB"  # type: ignore[attr-defined]
 
 
-class UsedMemory(_OneSession):
+class UsedMemory(_OneCluster):
     """The memory of a session that has run a thousand actions."""
 
     version = "1"
@@ -102,18 +94,16 @@ class UsedMemory(_OneSession):
         return self.measured()["used session"]
 
     track_session.pretty_name = "Memory of a session after 1,000 actions"  # type: ignore[attr-defined]
-    track_session.unit = "MB"  # type: ignore[attr-defined]
 
 
 #: Actions before the memory is looked at, and over which CPU time is counted.
 ACTIONS = 1000
 
 
-class Cpu(MeasuredOnce[dict[str, float]]):
+class Cpu(_OneCluster):
     """The CPU time of an action: of this process, and of the cluster's, of which Ray's own take next to nothing."""
 
-    timeout = 180.0
-    version = "2"
+    version = "3"
     unit = "seconds"
     params = [["client", "cluster"]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["of"]  # noqa: RUF012
@@ -121,18 +111,6 @@ class Cpu(MeasuredOnce[dict[str, float]]):
     def setup(self, of: str) -> None:
         """Skip it in a quick run."""
         not_when_quick()
-
-    def measure(self) -> dict[str, float]:
-        """Start a cluster and one session, and use it."""
-        runtime = connected_runtime()
-        try:
-            _commands(runtime, 100)
-            before = _cpu_seconds()
-            _commands(runtime, ACTIONS)
-            after = _cpu_seconds()
-        finally:
-            leave(runtime)
-        return {of: (after[of] - before[of]) / ACTIONS for of in before}
 
     def track_command(self, of: str) -> float:
         """Return the seconds that a simple command takes of a core."""
@@ -147,9 +125,13 @@ def _use(runtime: Runtime) -> None:
         act(runtime, FileWriteAction(f"/workspace/{number % 10}.txt", f"{number}" * 1000), "")
 
 
-def _commands(runtime: Runtime, count: int) -> None:
-    for number in range(count):
+def _command_seconds(runtime: Runtime) -> dict[str, float]:
+    """Return the seconds of CPU that a command takes, by whose they are."""
+    before = _cpu_seconds()
+    for number in range(ACTIONS):
         act(runtime, CmdRunAction(f"echo {number}"), str(number))
+    after = _cpu_seconds()
+    return {of: (after[of] - before[of]) / ACTIONS for of in before}
 
 
 def _cpu_seconds() -> dict[str, float]:

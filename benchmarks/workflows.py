@@ -10,7 +10,8 @@ from openhands.events.action import (
     IPythonRunCellAction,
 )
 
-from benchmarks.common import SessionBenchmark, act
+from benchmarks.common import act
+from benchmarks.session import SessionBenchmark
 
 _PROGRAM = "def area(width, height):\n    return width + height\n\n\nprint(area(6, 7))\n"
 

@@ -22,7 +22,8 @@ from support import ROOT, clean_environment, gone, mentioning, shared_memory
 #: Added to a copy of the benchmarks. Each says what it knows, and ends when it is told to.
 PROBE = """
 import json, os, sys
-from benchmarks.common import SessionBenchmark, act
+from benchmarks.common import act
+from benchmarks.session import SessionBenchmark
 from openhands.events.action import CmdRunAction
 
 class Probe(SessionBenchmark):
