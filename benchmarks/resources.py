@@ -114,7 +114,7 @@ class Cpu(_OneCluster):
 
     def track_command(self, of: str) -> float:
         """Return the seconds that a simple command takes of a core."""
-        return self.measured()[of]
+        return self.measured()[f"CPU of {of}"]
 
     track_command.pretty_name = "CPU time of a simple command"  # type: ignore[attr-defined]
 
@@ -131,7 +131,7 @@ def _command_seconds(runtime: Runtime) -> dict[str, float]:
     for number in range(ACTIONS):
         act(runtime, CmdRunAction(f"echo {number}"), str(number))
     after = _cpu_seconds()
-    return {of: (after[of] - before[of]) / ACTIONS for of in before}
+    return {f"CPU of {of}": (after[of] - before[of]) / ACTIONS for of in before}
 
 
 def _cpu_seconds() -> dict[str, float]:
