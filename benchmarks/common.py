@@ -128,6 +128,8 @@ def shared_cluster() -> None:
 
 
 def leave(runtime: Runtime) -> None:
-    """End the session and leave the cluster; a private one ends."""
+    """End the session and leave the cluster; a private one ends. And OpenHands' own thread for the session's events."""
     runtime.close()
     runtime_class().teardown(runtime.config)
+    if runtime.event_stream is not None:
+        runtime.event_stream.close()
