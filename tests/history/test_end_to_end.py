@@ -66,7 +66,7 @@ PROVENANCE_FILE = "benchmarks/provenance.py"
 PROVENANCE_CODE = '''
 from openhands.events.action import FileReadAction, FileWriteAction
 
-from benchmarks.common import SessionBenchmark
+from benchmarks.session import SessionBenchmark
 
 
 class Provenance(SessionBenchmark):
