@@ -8,18 +8,22 @@ asv's launch method ``spawn`` each process has boards of its own.
 from __future__ import annotations
 
 import os
+import pickle
+from typing import Any
 
 
 class Board:
-    """One text, in bytes, that is replaced whole; empty at first."""
+    """One thing, of a kind that can be pickled, which is replaced whole."""
 
     def __init__(self, name: str) -> None:
         """Make it; ``name`` is for who looks at the process' files."""
         self.descriptor = os.memfd_create(name)
 
-    def read(self) -> bytes:
-        return os.pread(self.descriptor, os.fstat(self.descriptor).st_size, 0)
+    def read(self) -> Any:
+        """Return what was written last; None where nothing was."""
+        said = os.pread(self.descriptor, os.fstat(self.descriptor).st_size, 0)
+        return pickle.loads(said) if said else None
 
-    def write(self, said: bytes) -> None:
+    def write(self, said: Any) -> None:
         os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, said, 0)
+        os.pwrite(self.descriptor, pickle.dumps(said), 0)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import os
 import select
 import signal
@@ -74,7 +73,7 @@ def _locked() -> Iterator[None]:
 
 
 def _read() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_BOARD.read() or "{}")
+    found: dict[str, Any] = _BOARD.read() or {}
     return found
 
 
@@ -90,7 +89,7 @@ def _answers(address: str) -> bool:
 
 def _start(runtime_class: Any) -> str | None:
     """Fork a keeper and wait for what it says."""
-    _BOARD.write(b"")
+    _BOARD.write({})
     started, starting = os.pipe()  # the keeper closes it, be it by its death
     keeper = os.fork()
     if keeper == 0:
@@ -112,7 +111,7 @@ def _keep(runtime_class: Any, starting: int) -> NoReturn:
     """Be the keeper: start the cluster, say where it is, wait for the end of the run, end the cluster."""
     try:
         _leave_the_benchmark()
-        _BOARD.write(json.dumps(_started(runtime_class)).encode())
+        _BOARD.write(_started(runtime_class))
         os.close(starting)
         os.read(_END_OF_RUN, 1)
     finally:

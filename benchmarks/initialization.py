@@ -72,15 +72,14 @@ class Cluster:
 
     def setup(self) -> None:
         """Nothing runs: the teardown of the sample before has stopped it. Not in a quick run: it is in the above."""
-        not_when_quick()
         self.config = OpenHandsConfig()
+        not_when_quick()
         if "setup" not in vars(runtime_class()):
             raise NotImplementedError("This commit starts no cluster ahead of a session.")
 
     def teardown(self) -> None:
         """End the cluster."""
-        if hasattr(self, "config"):
-            runtime_class().teardown(self.config)
+        runtime_class().teardown(self.config)
 
     def time_start(self) -> None:
         """Start it and connect to it."""

@@ -7,11 +7,9 @@ asv's launch method ``spawn`` each process measures for itself.
 
 from __future__ import annotations
 
-import pickle
-
 from benchmarks.board import Board
 
-_BEGUN = b"begun"
+_BEGUN = "begun"
 
 
 class MeasuredOnce[Found]:
@@ -34,14 +32,14 @@ class MeasuredOnce[Found]:
         Raises:
             AssertionError: it failed then, or was broken off, for instance by asv's timeout. It is not tried again.
         """
-        if not self._kept.read():
+        if self._kept.read() is None:
             self._kept.write(_BEGUN)
-            self._kept.write(pickle.dumps(self._outcome()))
+            self._kept.write(self._outcome())
         said = self._kept.read()
         if said == _BEGUN:
             raise AssertionError("The measurement for several benchmarks was broken off.")
         found: Found
-        found, error = pickle.loads(said)
+        found, error = said
         if error:
             raise AssertionError(error)
         return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -86,11 +85,11 @@ def _begin(heirs: str, *, jupyter: bool) -> Runtime:
     Also that of a benchmark that failed or was killed: nobody is to meet what it was about, or wait beside it.
     """
     shared_cluster()
-    left = _left()
+    left: dict[str, str] = _LEFT.read() or {}
     mine = next((sid for sid, to in left.items() if heirs and to == heirs), None)
     stay = {sid: to for sid, to in left.items() if quick() and to and sid != mine}
     runtime = _connected(mine, kept=bool(heirs), jupyter=jupyter)
-    _leave({**stay, runtime.sid: ""})
+    _LEFT.write({**stay, runtime.sid: ""})
     for sid in left.keys() - stay.keys() - {runtime.sid}:
         with suppress(AgentRuntimeError):  # it has ended
             asyncio.run(runtime_class().delete(sid))
@@ -100,21 +99,12 @@ def _begin(heirs: str, *, jupyter: bool) -> Runtime:
 def _end(runtime: Runtime, heirs: str) -> None:
     """Leave the cluster; leave the session to its heirs, unless the benchmark has failed. With no heirs it ends."""
     leave(runtime)
-    left = _left()
+    left = _LEFT.read()
     if not heirs:
         del left[runtime.sid]
     elif sys.exc_info()[0] is None:
         left[runtime.sid] = heirs
-    _leave(left)
-
-
-def _left() -> dict[str, str]:
-    found: dict[str, str] = json.loads(_LEFT.read() or "{}")
-    return found
-
-
-def _leave(left: dict[str, str]) -> None:
-    _LEFT.write(json.dumps(left).encode())
+    _LEFT.write(left)
 
 
 def _connected(sid: str | None, *, kept: bool, jupyter: bool) -> Runtime:
