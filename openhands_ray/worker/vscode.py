@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import subprocess
@@ -23,8 +24,11 @@ PORTS = range(40000, 50000)
 #: How often it is started until it listens.
 ATTEMPTS = 3
 
-#: Seconds that the server may take until it says where it listens.
+#: Seconds that a question for its address waits for it.
 START_TIMEOUT_S = 20
+
+#: What is in the line that says where it listens. " at " alone, which OpenHands' plugin looks for, is in errors, too.
+_LISTENS = b" at http"
 
 #: What OpenHands' plugin writes into the workspace.
 SETTINGS = {
@@ -32,6 +36,8 @@ SETTINGS = {
     "workbench.startupEditor": "none",
     "chat.commandCenter.enabled": False,
 }
+
+log = logging.getLogger(__name__)
 
 
 class VSCode:
@@ -69,7 +75,10 @@ class VSCode:
 
     def address(self) -> dict[str, Any] | None:
         """Return ``port``, ``token`` and ``folder`` when the server is there, or None when it is not, or has ended."""
-        if not self._answered.wait(START_TIMEOUT_S) or self._has_ended():
+        if not self._answered.wait(START_TIMEOUT_S):
+            log.warning("The VSCode server does not listen after %d s; it may later.", START_TIMEOUT_S)
+            return None
+        if self._has_ended():
             return None
         return {"port": self._port, "token": self._token, "folder": self._folder}
 
@@ -87,12 +96,13 @@ class VSCode:
 
         One that ends before it listens is started again: somebody may have been quicker to take its port.
         """
+        line = b""
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._start()
             assert self._process.stdout is not None
             for line in self._process.stdout:
-                if b" at " in line:
+                if _LISTENS in line:
                     self._answered.set()
             # Not Popen.wait: while one thread is in it, poll says to another that the process lives.
             with contextlib.suppress(ChildProcessError):
@@ -100,6 +110,8 @@ class VSCode:
             self._process.poll()
             if self._answered.is_set():
                 return
+        said = line.decode("utf-8", "replace").strip()
+        log.warning("The VSCode server ended before it listened, %d times: %s", ATTEMPTS, said)
         self._answered.set()
 
 

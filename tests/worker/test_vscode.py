@@ -53,10 +53,16 @@ def address(session: LocalSession) -> Any:
     return session.control("vscode")["result"]
 
 
+def address_in_time(session: LocalSession) -> Any:
+    """Ask again where a busy machine has not started it within the time that one question waits."""
+    found = next(filter(None, (address(session) for _ in range(3))), None)
+    assert found is not None
+    return found
+
+
 def test_it_is_started_with_the_session_and_ends_with_it(isolation: str, server: Path) -> None:
     session = LocalSession(isolation, vscode=True)
-    found = address(session)
-    assert found is not None, session.actor._last_words()
+    found = address_in_time(session)
     assert found == address(session)
     url = f"http://127.0.0.1:{found['port']}/"
     assert httpx.get(url, params={"tkn": "wrong"}).status_code == 403
@@ -81,18 +87,39 @@ def _upstream() -> Path:
     return Path(spec.submodule_search_locations[0], "runtime/plugins/vscode")
 
 
-@pytest.mark.parametrize("script", ["#!/bin/sh\necho 'Error: no'; exit 1\n", "not a program at all"])
-def test_a_server_that_does_not_start(isolation: str, server: Path, script: str) -> None:
+def test_one_whose_port_was_taken_is_started_again(isolation: str, server: Path) -> None:
+    stand_in = server.with_name("stand-in")
+    server.rename(stand_in)
+    failed = "touch failed; echo 'Error: listen EADDRINUSE'; echo '    at Server.listen (node:net)'; exit 1"
+    server.write_text(f'#!/bin/sh\n[ -e failed ] || {{ {failed}; }}\nexec {stand_in} "$@"\n')
+    server.chmod(0o755)
+    session = LocalSession(isolation, vscode=True)
+    address_in_time(session)
+    assert session.output("ls") == "failed"
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("#!/bin/sh\necho 'Error: no'; exit 1\n", "ended before it listened, 3 times: Error: no"),
+        ("not a program at all", "could not be started"),
+    ],
+)
+def test_a_server_that_does_not_start(
+    isolation: str, server: Path, script: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     server.write_text(script)
     session = LocalSession(isolation, vscode=True)
     assert address(session) is None
     assert session.output("echo on") == "on"
     session.close()
+    assert said in caplog.text
 
 
 def test_a_server_that_has_died(isolation: str, server: Path) -> None:
     session = LocalSession(isolation, vscode=True)
-    assert address(session) is not None
+    address_in_time(session)
     (process,) = [
         each
         for each in psutil.Process(session.actor.info()["executor_pid"]).children(recursive=True)
