@@ -24,26 +24,29 @@ from openhands.runtime.base import Runtime
 from benchmarks.common import TEXT, act, not_when_quick, read_whole
 from benchmarks.session import SessionBenchmark
 
-_COMPLEX_COMMAND = "for i in $(seq 1 200); do echo line $i; done | grep -E '[05]$' | sort -r | head -n 5 | wc -l"
+COMPLEX_COMMAND = "for i in $(seq 1 200); do echo line $i; done | grep -E '[05]$' | sort -r | head -n 5 | wc -l"
 
-_COMPLEX_CELL = """
+COMPLEX_CELL = """
 import json, math
 primes = [n for n in range(2, 5000) if all(n % d for d in range(2, math.isqrt(n) + 1))]
 json.loads(json.dumps({'count': len(primes), 'sum': sum(primes)}))
 """
 
 # What a plot is to the runtime; how long a library takes to draw it is not its matter.
-_PICTURE_CELL = """
+PICTURE_CELL = """
 import os
 from IPython.display import Image, display
 display(Image(data=b'\\x89PNG\\r\\n' + os.urandom(100_000), format='png'))
 """
 
+#: A link of the page that is served.
+CLICK = "click('12')"
+
 #: Bytes of the file of "large file operations".
 LARGE_FILE_BYTES = 2 * 1024 * 1024
 
 # The grammar that is hidden from the benchmarks, too, is several times what else the server imports.
-_MCP_SERVER = """
+MCP_SERVER = """
 import sys
 sys.modules["rfc3987_syntax"] = None
 from mcp.server.fastmcp import FastMCP
@@ -65,7 +68,7 @@ class Command(SessionBenchmark):
 
     def time_complex_command(self) -> None:
         """Run a loop and four programs in a pipeline."""
-        act(self.runtime, CmdRunAction(_COMPLEX_COMMAND), "5")
+        act(self.runtime, CmdRunAction(COMPLEX_COMMAND), "5")
 
     def time_python_command(self) -> None:
         """Start a Python interpreter."""
@@ -230,7 +233,7 @@ class IPython(SessionBenchmark):
 
     def time_complex(self) -> None:
         """Compute the primes below 5,000."""
-        act(self.runtime, IPythonRunCellAction(_COMPLEX_CELL), "669")
+        act(self.runtime, IPythonRunCellAction(COMPLEX_CELL), "669")
 
     def time_state(self) -> None:
         """Change a variable, and read it in the next cell."""
@@ -240,7 +243,7 @@ class IPython(SessionBenchmark):
 
     def time_picture(self) -> None:
         """Return an image of 100 KB."""
-        observation = act(self.runtime, IPythonRunCellAction(_PICTURE_CELL), "")
+        observation = act(self.runtime, IPythonRunCellAction(PICTURE_CELL), "")
         if not getattr(observation, "image_urls", None):
             raise AssertionError("No image came back.")
 
@@ -284,7 +287,7 @@ class Browser(SessionBenchmark):
 
     def time_interactive(self) -> None:
         """Click on a link of it."""
-        act(self.runtime, BrowseInteractiveAction("click('12')"), "Benchmark page")
+        act(self.runtime, BrowseInteractiveAction(CLICK), "Benchmark page")
 
     time_interactive.pretty_name = "Click on a local page"  # type: ignore[attr-defined]
     time_browse.pretty_name = "Browse a local page"  # type: ignore[attr-defined]
@@ -302,7 +305,7 @@ class Mcp(SessionBenchmark):
     def prepare(self) -> None:
         """Start the server."""
         assert self.runtime is not None
-        server = MCPStdioServerConfig(name="benchmark", command=sys.executable, args=["-c", _MCP_SERVER])
+        server = MCPStdioServerConfig(name="benchmark", command=sys.executable, args=["-c", MCP_SERVER])
         self.runtime.get_mcp_config([server])
         self.time_call()
 

@@ -138,7 +138,7 @@ def _compute(runtime: Runtime) -> None:
 
 
 #: Sessions that come and go.
-COME_AND_GO = 6
+COME_AND_GO = 4
 
 
 class Churn:

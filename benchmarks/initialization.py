@@ -66,7 +66,7 @@ class Cluster:
     timeout = 180.0
     version = "1"
     number = 1
-    repeat = 3
+    repeat = 2
     rounds = 1
     warmup_time = 0.0
 
@@ -123,7 +123,7 @@ class FirstAction(SessionBenchmark):
     version = "1"
     rounds = 1  # each sample has a session of its own
     number = 1
-    repeat = 5
+    repeat = 3
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -238,7 +238,7 @@ class Allocation(MeasuredOnce[dict[tuple[str, str], float]]):
 
 
 #: Times that an allocation is repeated: each takes half a second.
-ALLOCATIONS = 3
+ALLOCATIONS = 2
 
 
 def _allocations(cluster: str) -> dict[tuple[str, str], float]:
@@ -265,7 +265,7 @@ class NewSession(SessionBenchmark):
     version = "3"
     rounds = 1  # each sample has a session of its own
     number = 1
-    repeat = 5
+    repeat = 3
     warmup_time = 0.0
 
     def setup(self) -> None:

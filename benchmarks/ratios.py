@@ -5,163 +5,31 @@ machine, where neither time does.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import NamedTuple
 
-from openhands.events.action import (
-    BrowseURLAction,
-    CmdRunAction,
-    FileEditAction,
-    FileReadAction,
-    FileWriteAction,
-    IPythonRunCellAction,
-)
-from openhands.events.action.action import Action
+from openhands.events.action import BrowseURLAction
 
 from benchmarks.actions import served_page
 from benchmarks.awake import awake
-from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, only_on_request, quick, read_whole, requested
+from benchmarks.common import act, not_when_quick, only_on_request, quick, requested
 from benchmarks.once import MeasuredOnce
-from benchmarks.references import BareActor, BareBrowser, BareKernel, InActor, RawPty, run_program
+from benchmarks.pairs import FURTHER_PAIRS, PAIRS, RARE_PAIRS, REQUESTED_PAIRS, Beside, Pair
+from benchmarks.references import BareBrowser
 from benchmarks.session import shared_session
 
 #: How often all pairs are measured, each time with sessions and references of their own: two of the same differ by more
 #: than one does from one moment to the next, in reading 1 MB by 4 %.
 ROUNDS = 1 if quick() else 8
 
-#: Seconds for which an operation and its reference are measured in a round where nothing else is said: what varies
-#: most, and what takes longest, have more. A round tells most pairs to 1 to 2 %, programs to 4 %; so it does 1 MB read,
-#: but for that no longer one would tell more.
-MEASURE_S = 0.2
+#: Of so many rounds, one has the rare pairs; not the first, which is often an outlier.
+RARELY = 4
 
-#: And each of them in a quick run.
+#: Seconds for which each pair is measured in a quick run.
 QUICK_S = 0.1
-
-#: Seconds before that which do not count.
-WARM_UP_S = 0.05
-
-#: Times that 1 MB is read before: then it has the memory that it goes on with.
-FIRST_READS = 1 if quick() else 30
-
-#: Pairs of calls at least.
-LEAST_PAIRS = 5
-
-#: Bytes of an answer to a simple command, which is most of what a bare call would carry.
-ANSWER_BYTES = 250
-
-# The interpreter that a session finds first, too.
-_PYTHON = (f"{sys.prefix}/bin/python3", "-S", "-c", "print(6 * 7)")
-
-Call = Callable[[], object]
-
-
-class Pair(NamedTuple):
-    """An operation and its reference, and for how long they are measured."""
-
-    ours: Call
-    reference: Call
-    duration_s: float = MEASURE_S
-
-
-class Beside:
-    """A session with a kernel, and the references of its pairs, until ``close``."""
-
-    def __init__(self) -> None:
-        """Start them side by side, and wait for all; this process is connected to a cluster."""
-        self.terminal, self.kernel = InActor(RawPty), InActor(BareKernel)
-        with ThreadPoolExecutor() as pool:
-            actor, runtime = pool.submit(BareActor), pool.submit(connected_runtime, jupyter=True)
-        self.actor, self.runtime = actor.result(), runtime.result()
-        self.near_kernel = BareKernel() if requested() else None
-        self.act(IPythonRunCellAction("print('there')"), "there")
-        self.kernel.run("print('there')")
-
-    def close(self) -> None:
-        """End them; the connection to the cluster stays."""
-        for each in (self.near_kernel, self.actor, self.terminal, self.kernel, self.runtime):
-            if each is not None:
-                each.close()
-
-    def act(self, action: Action, expected: str) -> None:
-        act(self.runtime, action, expected)
-
-    def simple_command(self) -> Pair:
-        answer = b"x" * ANSWER_BYTES
-        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.actor.swap(answer), 0.4)
-
-    def simple_command_and_pty(self) -> Pair:
-        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), lambda: self.terminal.run("echo word"), 0.4)
-
-    def python_command(self) -> Pair:
-        command = CmdRunAction("python3 -S -c 'print(6 * 7)'")
-        return Pair(lambda: self.act(command, "42"), lambda: run_program(*_PYTHON), 0.7)
-
-    def file_write(self) -> Pair:
-        data = TEXT.encode()
-        return Pair(lambda: self.act(FileWriteAction("/workspace/w.txt", TEXT), ""), lambda: self.actor.swap(data))
-
-    def file_read(self) -> Pair:
-        self.act(FileWriteAction("/workspace/r.txt", TEXT), "")
-        data = TEXT.encode()
-        return Pair(lambda: self.act(FileReadAction("/workspace/r.txt"), "line 39"), lambda: self.actor.swap(data))
-
-    def file_edit(self) -> Pair:
-        self.act(FileWriteAction("/workspace/e.txt", TEXT), "")
-        words, data = ["line 20 of", "row 20 of"], TEXT.encode()
-
-        def edit() -> None:
-            old, new = words
-            self.act(FileEditAction("/workspace/e.txt", command="str_replace", old_str=old, new_str=new), new)
-            words.reverse()
-
-        return Pair(edit, lambda: self.actor.swap(data))
-
-    def megabyte_write(self) -> Pair:
-        data = MEGABYTE.encode()
-        write = FileWriteAction("/workspace/mw.txt", MEGABYTE)
-        return Pair(lambda: self.act(write, ""), lambda: self.actor.take(data), 0.5)
-
-    def megabyte_read(self) -> Pair:
-        self.act(FileWriteAction("/workspace/mr.txt", MEGABYTE), "")
-        self.actor.take(MEGABYTE.encode())
-        pair = Pair(lambda: read_whole(self.runtime, "/workspace/mr.txt", len(MEGABYTE)), self.actor.give, 0.7)
-        for _ in range(FIRST_READS):
-            pair.ours(), pair.reference()
-        return pair
-
-    def cell(self) -> Pair:
-        return self._cell_beside(self.kernel)
-
-    def cell_and_client(self) -> Pair:
-        return self._cell_beside(self.near_kernel)
-
-    def _cell_beside(self, kernel: InActor | BareKernel | None) -> Pair:
-        assert kernel is not None  # for the types
-        cell = IPythonRunCellAction("print('word')")
-        return Pair(lambda: self.act(cell, "word"), lambda: kernel.run(cell.code), 1.0)
-
-
-#: What is compared: the name in the site, and the pair of calls.
-PAIRS: dict[str, Callable[[Beside], Pair]] = {
-    "simple command / bare actor call": Beside.simple_command,
-    "simple command / raw pty in an actor": Beside.simple_command_and_pty,
-    "command that starts Python / subprocess": Beside.python_command,
-    "file write / bare actor call": Beside.file_write,
-    "file read / bare actor call": Beside.file_read,
-    "file edit / bare actor call": Beside.file_edit,
-    "1 MB write / bare actor call": Beside.megabyte_write,
-    "1 MB read / bare actor call": Beside.megabyte_read,
-    "IPython cell / jupyter_client in an actor": Beside.cell,
-}
-
-#: What is compared on request: in one process with what calls it a kernel is quicker, but differs more from the next.
-REQUESTED_PAIRS: dict[str, Callable[[Beside], Pair]] = {"IPython cell / jupyter_client": Beside.cell_and_client}
 
 
 @dataclass(frozen=True)
@@ -183,21 +51,23 @@ class Found:
 class Ratio(MeasuredOnce[dict[str, Found | str]]):
     """The median of an operation, of its reference, and of the one over the other; or why there is none."""
 
-    timeout = 240.0
-    version = "5"
-    params = [[*PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
+    timeout = 400.0
+    version = "6"
+    params = [[*PAIRS, *FURTHER_PAIRS, *RARE_PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
 
     def setup(self, pair: str) -> None:
-        """Skip what is to be asked for."""
+        """Skip what is to be asked for, and in a quick run the further pairs."""
         if pair in REQUESTED_PAIRS:
             only_on_request()
+        elif pair not in PAIRS:
+            not_when_quick()
 
     def measure(self) -> dict[str, Found | str]:
         """Measure all pairs, in one process."""
         os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = "0"  # none is to be started beside what is measured
         with shared_session():  # which connects this process
-            return _in_rounds(PAIRS | (REQUESTED_PAIRS if requested() else {}))
+            return _in_rounds()
 
     def track_ratio(self, pair: str) -> float:
         """Return how many times the reference it takes."""
@@ -262,12 +132,21 @@ class BrowserRatio(MeasuredOnce[Found]):
     track_reference.unit = "seconds"  # type: ignore[attr-defined]
 
 
-def _in_rounds(pairs: Mapping[str, Callable[[Beside], Pair]]) -> dict[str, Found | str]:
-    rounds = []
-    for _ in range(ROUNDS):
+def _in_rounds() -> dict[str, Found | str]:
+    rounds: dict[str, list[Found | str]] = {}
+    for number in range(ROUNDS):
         with closing(Beside()) as beside, awake():
-            rounds.append({name: _measure(pair, beside) for name, pair in pairs.items()})
-    return {name: _together([each[name] for each in rounds]) for name in pairs}
+            for name, pair in _pairs_of(number).items():
+                rounds.setdefault(name, []).append(_measure(pair, beside))
+    return {name: _together(found) for name, found in rounds.items()}
+
+
+def _pairs_of(number: int) -> Mapping[str, Callable[[Beside], Pair]]:
+    """Return what a round measures, by its number."""
+    pairs = PAIRS | (REQUESTED_PAIRS if requested() else {})
+    if quick():
+        return pairs
+    return pairs | FURTHER_PAIRS | (RARE_PAIRS if number % RARELY == 1 else {})
 
 
 def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
@@ -294,16 +173,16 @@ def _together(rounds: Sequence[Found | str]) -> Found | str:
 
 def interleaved(pair: Pair) -> Found:
     """Measure the two calls of a pair in turn."""
-    duration_s = QUICK_S if quick() else pair.duration_s
-    _in_turn(pair, WARM_UP_S)
-    samples = _in_turn(pair, duration_s)
+    duration_s = min(QUICK_S, pair.duration_s) if quick() else pair.duration_s
+    _in_turn(pair, pair.warm_up_s, 0)
+    samples = _in_turn(pair, duration_s, pair.least)
     return Found(median(mine / theirs for mine, theirs in samples), *map(median, zip(*samples, strict=True)))
 
 
-def _in_turn(pair: Pair, duration_s: float) -> list[tuple[float, float]]:
+def _in_turn(pair: Pair, duration_s: float, least: int) -> list[tuple[float, float]]:
     samples: list[tuple[float, float]] = []
     end = time.perf_counter() + duration_s
-    while len(samples) < LEAST_PAIRS or time.perf_counter() < end:
+    while len(samples) < least or time.perf_counter() < end:
         start = time.perf_counter()
         pair.ours()
         between = time.perf_counter()

@@ -20,50 +20,6 @@ from typing import Any
 TIMEOUT_S = 60
 
 
-class BareActor:
-    """A Ray actor that does nothing: no action can be cheaper than a call of it with the same payload."""
-
-    def __init__(self) -> None:
-        """Start it on the cluster of this process."""
-        import ray
-
-        class Nothing:
-            def swap(self, data: bytes, answer: bytes) -> bytes:
-                return answer
-
-            def take(self, data: bytes) -> None:
-                self.taken = data
-
-            def give(self) -> bytes:
-                return self.taken
-
-        self._actor: Any = ray.remote(Nothing).options(num_cpus=0).remote()
-        self.take(b"")
-
-    def swap(self, data: bytes) -> None:
-        """Send ``data`` and wait for as much."""
-        self._get(self._actor.swap.remote(data, data))
-
-    def take(self, data: bytes) -> None:
-        """Send ``data`` and wait for an empty answer."""
-        self._get(self._actor.take.remote(data))
-
-    def give(self) -> None:
-        """Ask for what was sent last by ``take``."""
-        self._get(self._actor.give.remote())
-
-    def _get(self, reference: Any) -> None:
-        import ray
-
-        ray.get(reference, timeout=TIMEOUT_S)
-
-    def close(self) -> None:
-        """End it."""
-        import ray
-
-        ray.kill(self._actor)
-
-
 class RawPty:
     """A bash on a pseudo-terminal, and nothing between: a command is a write, its answer a read up to the prompt."""
 
@@ -129,20 +85,42 @@ class BareKernel:
         self._folder.cleanup()
 
 
-class InActor:
-    """A reference in a Ray actor, as a session is, and nothing between: the least that it costs in another process."""
+class _Nothing:
+    """What an actor does that does nothing."""
 
-    def __init__(self, reference: type[RawPty] | type[BareKernel]) -> None:
-        """Start both on the cluster that this process is connected to, and do not wait for them."""
+    def swap(self, data: bytes, answer: bytes) -> bytes:
+        return answer
+
+    def take(self, data: bytes) -> None:
+        self.taken = data
+
+    def give(self) -> bytes:
+        return self.taken
+
+
+class BareActor:
+    """A Ray actor that does nothing: no action can be cheaper than a call of it with the same payload."""
+
+    def __init__(self, what: type = _Nothing) -> None:
+        """Start it on the cluster that this process is connected to, and wait until it answers."""
         import ray
         from ray import cloudpickle
 
         cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which Ray's workers cannot import
-        self._actor: Any = ray.remote(reference).options(num_cpus=0).remote()
+        self._actor: Any = ray.remote(what).options(num_cpus=0).remote()
+        self.take(b"")
 
-    def run(self, text: str) -> Any:
-        """Run a command or a cell, and return what the reference does."""
-        return self._get(self._actor.run.remote(text))
+    def swap(self, data: bytes) -> None:
+        """Send ``data`` and wait for as much."""
+        self._get(self._actor.swap.remote(data, data))
+
+    def take(self, data: bytes) -> None:
+        """Send ``data`` and wait for an empty answer."""
+        self._get(self._actor.take.remote(data))
+
+    def give(self) -> None:
+        """Ask for what was sent last by ``take``."""
+        self._get(self._actor.give.remote())
 
     def _get(self, answer: Any) -> Any:
         import ray
@@ -150,11 +128,50 @@ class InActor:
         return ray.get(answer, timeout=TIMEOUT_S)
 
     def close(self) -> None:
-        """End both."""
+        """End it."""
         import ray
 
-        self._get(self._actor.close.remote())
         ray.kill(self._actor)
+
+
+class _Everything(_Nothing):
+    """A shell and a kernel beside what does nothing, in one process: each waits while another is called."""
+
+    def __init__(self) -> None:
+        self._terminal, self._kernel = RawPty(), BareKernel()
+
+    def run_command(self, command: str) -> bytes:
+        return self._terminal.run(command)
+
+    def run_cell(self, code: str) -> str:
+        return self._kernel.run(code)
+
+    def end(self) -> None:
+        self._terminal.close()
+        self._kernel.close()
+
+
+class References(BareActor):
+    """A bare actor with a shell and a kernel in it, as a session has them, and nothing between."""
+
+    def __init__(self) -> None:
+        """Start it."""
+        super().__init__(_Everything)
+
+    def run_command(self, command: str) -> bytes:
+        """Run a command; return what its terminal shows."""
+        shown: bytes = self._get(self._actor.run_command.remote(command))
+        return shown
+
+    def run_cell(self, code: str) -> str:
+        """Run a cell; return what it printed."""
+        printed: str = self._get(self._actor.run_cell.remote(code))
+        return printed
+
+    def close(self) -> None:
+        """End all."""
+        self._get(self._actor.end.remote())
+        super().close()
 
 
 class BareBrowser:
