@@ -27,7 +27,7 @@ from benchmarks.common import (
     shared_cluster,
 )
 from benchmarks.once import MeasuredOnce
-from benchmarks.references import BareActor
+from benchmarks.references import BareActor, programs
 from benchmarks.session import SessionBenchmark, shared_session
 
 
@@ -38,7 +38,7 @@ class Initialization:
     version = "2"
     # One sample is seconds long, and a second call in it would find the cluster of the first.
     number = 1
-    repeat = 3
+    repeat = 2
     rounds = 1
     warmup_time = 0.0
 
@@ -58,6 +58,47 @@ class Initialization:
         asyncio.run(runtime.connect())
 
     time_runtime_initialization.pretty_name = "Runtime initialization"  # type: ignore[attr-defined]
+
+
+class InitializationRatio:
+    """The same beside programs that no commit changes: what could be its least, ``ray.init``, takes longer than it."""
+
+    timeout = 180.0
+    version = "1"
+    unit = "ratio"
+
+    def setup(self) -> None:
+        """Skip it in a quick run, which has the above."""
+        runtime_class()
+        not_when_quick()
+
+    def track_ratio(self) -> float:
+        """Return how many times as long it takes as they do before and after it."""
+        return median(self._ratio() for _ in range(INITIALIZATIONS))
+
+    def _ratio(self) -> float:
+        before = _seconds(programs(PROGRAMS))
+        runtime = new_runtime()
+        try:
+            took = _seconds(lambda: asyncio.run(runtime.connect()))
+            return took / (before + _seconds(programs(PROGRAMS)))
+        finally:
+            leave(runtime)
+
+    track_ratio.pretty_name = "Ratio of runtime initialization to 30 programs"  # type: ignore[attr-defined]
+
+
+#: Times that it is measured: one of five takes a third longer than the others.
+INITIALIZATIONS = 3
+
+#: Programs before it, and as many after it: together about a seventh of what it takes.
+PROGRAMS = 15
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
 
 
 class Cluster:

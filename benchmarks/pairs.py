@@ -27,7 +27,7 @@ from openhands.events.action.mcp import MCPAction
 from benchmarks import workflows
 from benchmarks.actions import CLICK, COMPLEX_CELL, COMPLEX_COMMAND, MCP_SERVER, PICTURE_CELL, served_page
 from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, quick, read_whole, requested
-from benchmarks.references import BareActor, BareKernel, References, run_program
+from benchmarks.references import BareActor, BareKernel, References, programs, run_program
 
 #: Seconds for which an operation and its reference are measured in a round where nothing else is said: what varies
 #: most, and what takes longest, have more. A round tells most pairs to 1 to 2 %, programs to 4 %; so it does 1 MB read,
@@ -42,9 +42,6 @@ ANSWER_BYTES = 250
 
 #: Lines of a long output.
 LINES = 10_000
-
-# The interpreter that a session finds first, too.
-_PYTHON = (f"{sys.prefix}/bin/python3", "-S", "-c", "print(6 * 7)")
 
 Call = Callable[[], object]
 
@@ -109,7 +106,7 @@ class Beside:
 
     def python_command(self) -> Pair:
         command = CmdRunAction("python3 -S -c 'print(6 * 7)'")
-        return Pair(lambda: self.act(command, "42"), _programs(1), 0.5)
+        return Pair(lambda: self.act(command, "42"), programs(1), 0.5)
 
     def file_write(self) -> Pair:
         data = TEXT.encode()
@@ -188,10 +185,10 @@ class Beside:
         return Pair(self._workflow().time_simple, self._calls(3), 0.3)
 
     def text_workflow(self) -> Pair:
-        return Pair(self._workflow().time_text_processing, _both(self._calls(6), _programs(1)), 0.4)
+        return Pair(self._workflow().time_text_processing, _both(self._calls(6), programs(1)), 0.4)
 
     def multi_step_workflow(self) -> Pair:
-        return Pair(self._workflow().time_multi_step, _both(self._calls(8), _programs(2)), 0.5)
+        return Pair(self._workflow().time_multi_step, _both(self._calls(8), programs(2)), 0.5)
 
     def _workflow(self) -> workflows.Workflow:
         workflow = workflows.Workflow()
@@ -211,11 +208,11 @@ class Beside:
     def page(self) -> Pair:
         browse = BrowseURLAction(served_page(self.runtime))
         self.act(browse, "Benchmark page")
-        return Pair(lambda: self.act(browse, "Benchmark page"), _programs(5), 0.4, least=2)
+        return Pair(lambda: self.act(browse, "Benchmark page"), programs(5), 0.4, least=2)
 
     def click(self) -> Pair:
         """Click on the page that ``page`` has left."""
-        return Pair(lambda: self.act(BrowseInteractiveAction(CLICK), "Benchmark page"), _programs(5), 0.4, least=2)
+        return Pair(lambda: self.act(BrowseInteractiveAction(CLICK), "Benchmark page"), programs(5), 0.4, least=2)
 
     def mcp_call(self) -> Pair:
         server = MCPStdioServerConfig(name="benchmark", command=sys.executable, args=["-c", MCP_SERVER])
@@ -227,20 +224,10 @@ class Beside:
                 raise AssertionError(f"The tool said {observation.content!r}")
 
         call()
-        return Pair(call, _programs(5), 0.4, least=2)
+        return Pair(call, programs(5), 0.4, least=2)
 
     def session(self) -> Pair:
         return Pair(lambda: connected_runtime().close(), lambda: BareActor().close(), 0.0, least=2, warm_up_s=0.0)
-
-
-def _programs(count: int) -> Call:
-    """So many starts of a program, which no commit changes, one after the other."""
-
-    def run() -> None:
-        for _ in range(count):
-            run_program(*_PYTHON)
-
-    return run
 
 
 def _both(first: Call, second: Call) -> Call:

@@ -99,7 +99,7 @@ class BrowserRatio(MeasuredOnce[Found]):
     """A page in the session's browser beside BrowserGym as OpenHands configures it, which takes long."""
 
     timeout = 300.0
-    version = "3"
+    version = "4"
 
     def setup(self) -> None:
         """Skip it, unless it is asked for."""

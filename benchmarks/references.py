@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,17 @@ def _provide_chromium() -> None:
 def run_program(*argv: str) -> str:
     """Run a program by ``subprocess`` and return what it printed."""
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=TIMEOUT_S).stdout
+
+
+# The interpreter that a session finds first, too.
+_PYTHON = (f"{sys.prefix}/bin/python3", "-S", "-c", "print(6 * 7)")
+
+
+def programs(count: int) -> Callable[[], None]:
+    """Return a call that starts Python so many times, one after the other, which no commit changes."""
+
+    def run() -> None:
+        for _ in range(count):
+            run_program(*_PYTHON)
+
+    return run
