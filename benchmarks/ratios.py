@@ -23,10 +23,10 @@ from benchmarks.session import shared_session
 
 #: How often all pairs are measured, each time with sessions and references of their own: two of the same differ by more
 #: than one does from one moment to the next, in reading 1 MB by 4 %.
-ROUNDS = 1 if quick() else 8
+ROUNDS = 1 if quick() else 6
 
 #: Of so many rounds, one has the rare pairs; not the first, which is often an outlier.
-RARELY = 4
+RARELY = 3
 
 #: Seconds for which each pair is measured in a quick run.
 QUICK_S = 0.1
