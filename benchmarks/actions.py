@@ -26,6 +26,8 @@ from benchmarks.session import SessionBenchmark
 
 COMPLEX_COMMAND = "for i in $(seq 1 200); do echo line $i; done | grep -E '[05]$' | sort -r | head -n 5 | wc -l"
 
+SIMPLE_CELL = "print('benchmark')"
+
 COMPLEX_CELL = """
 import json, math
 primes = [n for n in range(2, 5000) if all(n % d for d in range(2, math.isqrt(n) + 1))]
@@ -39,14 +41,11 @@ from IPython.display import Image, display
 display(Image(data=b'\\x89PNG\\r\\n' + os.urandom(100_000), format='png'))
 """
 
-#: A link of the page that is served.
-CLICK = "click('12')"
-
 #: Bytes of the file of "large file operations".
 LARGE_FILE_BYTES = 2 * 1024 * 1024
 
 # The grammar that is hidden from the benchmarks, too, is several times what else the server imports.
-MCP_SERVER = """
+_MCP_SERVER = """
 import sys
 sys.modules["rfc3987_syntax"] = None
 from mcp.server.fastmcp import FastMCP
@@ -229,7 +228,7 @@ class IPython(SessionBenchmark):
 
     def time_simple(self) -> None:
         """Print a word."""
-        act(self.runtime, IPythonRunCellAction("print('benchmark')"), "benchmark")
+        act(self.runtime, IPythonRunCellAction(SIMPLE_CELL), "benchmark")
 
     def time_complex(self) -> None:
         """Compute the primes below 5,000."""
@@ -287,7 +286,7 @@ class Browser(SessionBenchmark):
 
     def time_interactive(self) -> None:
         """Click on a link of it."""
-        act(self.runtime, BrowseInteractiveAction(CLICK), "Benchmark page")
+        act(self.runtime, BrowseInteractiveAction("click('12')"), "Benchmark page")
 
     time_interactive.pretty_name = "Click on a local page"  # type: ignore[attr-defined]
     time_browse.pretty_name = "Browse a local page"  # type: ignore[attr-defined]
@@ -305,7 +304,7 @@ class Mcp(SessionBenchmark):
     def prepare(self) -> None:
         """Start the server."""
         assert self.runtime is not None
-        server = MCPStdioServerConfig(name="benchmark", command=sys.executable, args=["-c", MCP_SERVER])
+        server = MCPStdioServerConfig(name="benchmark", command=sys.executable, args=["-c", _MCP_SERVER])
         self.runtime.get_mcp_config([server])
         self.time_call()
 

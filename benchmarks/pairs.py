@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from openhands.core.config.mcp_config import MCPStdioServerConfig
-from openhands.events.action import (
-    BrowseInteractiveAction,
-    BrowseURLAction,
-    CmdRunAction,
-    FileEditAction,
-    FileReadAction,
-    FileWriteAction,
-    IPythonRunCellAction,
-)
+from openhands.events.action import CmdRunAction, FileWriteAction, IPythonRunCellAction
 from openhands.events.action.action import Action
-from openhands.events.action.mcp import MCPAction
 
-from benchmarks import workflows
-from benchmarks.actions import CLICK, COMPLEX_CELL, COMPLEX_COMMAND, MCP_SERVER, PICTURE_CELL, served_page
+from benchmarks import actions, workflows
 from benchmarks.common import MEGABYTE, TEXT, act, connected_runtime, quick, read_whole, requested
 from benchmarks.references import BareActor, BareKernel, References, programs, run_program
+from benchmarks.session import SessionBenchmark
 
 #: Seconds for which an operation and its reference are measured in a round where nothing else is said: what varies
 #: most, and what takes longest, have more. A round tells most pairs to 1 to 2 %, programs to 4 %; so it does 1 MB read,
@@ -40,8 +26,8 @@ FIRST_READS = 1 if quick() else 30
 #: Bytes of an answer to a simple command, which is most of what a bare call would carry.
 ANSWER_BYTES = 250
 
-#: Lines of a long output.
-LINES = 10_000
+#: Lines of a long output, and bytes of a file that is copied.
+LINES, COPIED_BYTES = 10_000, 1_000_000
 
 Call = Callable[[], object]
 
@@ -70,7 +56,6 @@ class Beside:
             references, runtime = pool.submit(References), pool.submit(connected_runtime, jupyter=True)
         self.references, self.runtime = references.result(), runtime.result()
         self.near_kernel = BareKernel() if requested() else None
-        self.folder = tempfile.TemporaryDirectory()
         self.act(IPythonRunCellAction("print('there')"), "there")
         self.references.run_cell("print('there')")
 
@@ -79,7 +64,6 @@ class Beside:
         for each in (self.near_kernel, self.references, self.runtime):
             if each is not None:
                 each.close()
-        self.folder.cleanup()
 
     def act(self, action: Action, expected: str) -> None:
         act(self.runtime, action, expected)
@@ -88,112 +72,107 @@ class Beside:
         return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), self._calls(1), 0.3)
 
     def simple_command_and_pty(self) -> Pair:
-        return self._command_beside_pty("echo word", "word", 0.3)
+        return Pair(lambda: self.act(CmdRunAction("echo word"), "word"), self._in_pty("echo word"), 0.3)
 
     def complex_command(self) -> Pair:
-        return self._command_beside_pty(COMPLEX_COMMAND, "5", 0.3)
+        return Pair(self._benchmark(actions.Command).time_complex_command, self._in_pty(actions.COMPLEX_COMMAND), 0.3)
 
     def long_output(self) -> Pair:
-        return self._command_beside_pty(f"seq {LINES}", str(LINES), 0.3)
+        command = f"seq {LINES}"
+        return Pair(lambda: self.act(CmdRunAction(command), str(LINES)), self._in_pty(command), 0.3)
 
-    def _command_beside_pty(self, command: str, expected: str, duration_s: float) -> Pair:
-        action = CmdRunAction(command)
-        return Pair(lambda: self.act(action, expected), lambda: self.references.run_command(command), duration_s)
+    def _in_pty(self, command: str) -> Call:
+        return lambda: self.references.run_command(command)
 
     def static_command(self) -> Pair:
-        action = CmdRunAction("echo word", is_static=True)
-        return Pair(lambda: self.act(action, "word"), lambda: run_program("bash", "-c", "echo word"), 0.3)
+        ours = self._benchmark(actions.Command).time_static_command
+        return Pair(ours, lambda: run_program("bash", "-c", "echo benchmark"), 0.3)
 
     def python_command(self) -> Pair:
-        command = CmdRunAction("python3 -S -c 'print(6 * 7)'")
-        return Pair(lambda: self.act(command, "42"), programs(1), 0.5)
+        return Pair(self._benchmark(actions.Command).time_python_command, programs(1), 0.5)
 
     def file_write(self) -> Pair:
-        data = TEXT.encode()
-        return Pair(lambda: self.act(FileWriteAction("/workspace/w.txt", TEXT), ""), lambda: self.references.swap(data))
+        return Pair(self._benchmark(actions.File).time_write, self._text_swap())
 
     def file_read(self) -> Pair:
-        self.act(FileWriteAction("/workspace/r.txt", TEXT), "")
-        data = TEXT.encode()
-        return Pair(lambda: self.act(FileReadAction("/workspace/r.txt"), "line 39"), lambda: self.references.swap(data))
+        return Pair(self._benchmark(actions.File).time_read, self._text_swap())
 
     def file_edit(self) -> Pair:
-        self.act(FileWriteAction("/workspace/e.txt", TEXT), "")
-        words, data = ["line 20 of", "row 20 of"], TEXT.encode()
+        return Pair(self._benchmark(actions.File).time_edit, self._text_swap())
 
-        def edit() -> None:
-            old, new = words
-            self.act(FileEditAction("/workspace/e.txt", command="str_replace", old_str=old, new_str=new), new)
-            words.reverse()
-
-        return Pair(edit, lambda: self.references.swap(data))
+    def _text_swap(self) -> Call:
+        data = TEXT.encode()
+        return lambda: self.references.swap(data)
 
     def megabyte_write(self) -> Pair:
-        data = MEGABYTE.encode()
-        write = FileWriteAction("/workspace/mw.txt", MEGABYTE)
+        data, write = MEGABYTE.encode(), FileWriteAction("/workspace/mw.txt", MEGABYTE)
         return Pair(lambda: self.act(write, ""), lambda: self.references.take(data), 0.5)
 
     def megabyte_read(self) -> Pair:
         self.act(FileWriteAction("/workspace/mr.txt", MEGABYTE), "")
         self.references.take(MEGABYTE.encode())
-        read = lambda: read_whole(self.runtime, "/workspace/mr.txt", len(MEGABYTE))  # noqa: E731
-        pair = Pair(read, self.references.give, 0.5)
+
+        def read() -> None:
+            read_whole(self.runtime, "/workspace/mr.txt", len(MEGABYTE))
+
         for _ in range(FIRST_READS):
-            pair.ours(), pair.reference()
-        return pair
+            read()
+            self.references.give()
+        return Pair(read, self.references.give, 0.5)
 
     def copy_to(self) -> Pair:
-        """Bring 1 MB that no archive makes smaller."""
-        data = os.urandom(len(MEGABYTE))
-        path = Path(self.folder.name, "copied.bin")
-        path.write_bytes(data)
-        copy = lambda: self.runtime.copy_to(str(path), "/workspace/there")  # noqa: E731
-        return Pair(copy, lambda: self.references.take(data), 0.3)
+        copied, data = self._benchmark(actions.Copy, COPIED_BYTES), os.urandom(COPIED_BYTES)
+        return Pair(lambda: copied.time_to(COPIED_BYTES), lambda: self.references.take(data), 0.3)
 
     def copy_from(self) -> Pair:
-        """Fetch it, which comes as an archive."""
-        there = self.copy_to()
-        there.ours(), there.reference()
-
-        def copy() -> None:
-            archive = self.runtime.copy_from("/workspace/there")
-            if archive.stat().st_size < len(MEGABYTE):
-                raise AssertionError(f"{archive.stat().st_size} bytes came back of {len(MEGABYTE)}")
-            archive.unlink()
-
-        return Pair(copy, self.references.give, 0.3)
+        copied = self._benchmark(actions.Copy, COPIED_BYTES)
+        self.references.take(os.urandom(COPIED_BYTES))
+        return Pair(lambda: copied.time_from(COPIED_BYTES), self.references.give, 0.3)
 
     def cell(self) -> Pair:
-        return self._cell_beside_kernel("print('word')", "word", 0.6)
+        return Pair(self._benchmark(actions.IPython).time_simple, self._in_kernel(actions.SIMPLE_CELL), 0.6)
 
     def complex_cell(self) -> Pair:
-        return self._cell_beside_kernel(COMPLEX_CELL, "669", 0.3)
+        return Pair(self._benchmark(actions.IPython).time_complex, self._in_kernel(actions.COMPLEX_CELL), 0.3)
 
     def picture(self) -> Pair:
-        return self._cell_beside_kernel(PICTURE_CELL, "", 0.3)
+        return Pair(self._benchmark(actions.IPython).time_picture, self._in_kernel(actions.PICTURE_CELL), 0.3)
 
-    def _cell_beside_kernel(self, code: str, expected: str, duration_s: float) -> Pair:
-        cell = IPythonRunCellAction(code)
-        return Pair(lambda: self.act(cell, expected), lambda: self.references.run_cell(code), duration_s)
+    def _in_kernel(self, code: str) -> Call:
+        return lambda: self.references.run_cell(code)
 
     def cell_and_client(self) -> Pair:
         kernel = self.near_kernel
         assert kernel is not None  # for the types
-        return self.cell()._replace(reference=lambda: kernel.run("print('word')"))
+        return self.cell()._replace(reference=lambda: kernel.run(actions.SIMPLE_CELL))
 
     def simple_workflow(self) -> Pair:
-        return Pair(self._workflow().time_simple, self._calls(3), 0.3)
+        return Pair(self._benchmark(workflows.Workflow).time_simple, self._calls(3), 0.3)
 
     def text_workflow(self) -> Pair:
-        return Pair(self._workflow().time_text_processing, _both(self._calls(6), programs(1)), 0.4)
+        return Pair(self._benchmark(workflows.Workflow).time_text_processing, _both(self._calls(6), programs(1)), 0.4)
 
     def multi_step_workflow(self) -> Pair:
-        return Pair(self._workflow().time_multi_step, _both(self._calls(8), programs(2)), 0.5)
+        return Pair(self._benchmark(workflows.Workflow).time_multi_step, _both(self._calls(8), programs(2)), 0.5)
 
-    def _workflow(self) -> workflows.Workflow:
-        workflow = workflows.Workflow()
-        workflow.runtime = self.runtime
-        return workflow
+    def page(self) -> Pair:
+        return Pair(self._benchmark(actions.Browser).time_browse, programs(5), 0.4, least=2)
+
+    def click(self) -> Pair:
+        return Pair(self._benchmark(actions.Browser).time_interactive, programs(5), 0.4, least=2)
+
+    def mcp_call(self) -> Pair:
+        return Pair(self._benchmark(actions.Mcp).time_call, programs(5), 0.4, least=2)
+
+    def session(self) -> Pair:
+        return Pair(lambda: connected_runtime().close(), lambda: BareActor().close(), 0.0, least=2, warm_up_s=0.0)
+
+    def _benchmark[Of: SessionBenchmark](self, kind: type[Of], *parameters: Any) -> Of:
+        """Return one whose operations can be called; it acts in the session that is here."""
+        benchmark = kind()
+        benchmark.runtime = self.runtime
+        benchmark.prepare(*parameters)
+        return benchmark
 
     def _calls(self, count: int) -> Call:
         """As many bare calls of the actor as the operation has actions."""
@@ -204,30 +183,6 @@ class Beside:
                 self.references.swap(answer)
 
         return call
-
-    def page(self) -> Pair:
-        browse = BrowseURLAction(served_page(self.runtime))
-        self.act(browse, "Benchmark page")
-        return Pair(lambda: self.act(browse, "Benchmark page"), programs(5), 0.4, least=2)
-
-    def click(self) -> Pair:
-        """Click on the page that ``page`` has left."""
-        return Pair(lambda: self.act(BrowseInteractiveAction(CLICK), "Benchmark page"), programs(5), 0.4, least=2)
-
-    def mcp_call(self) -> Pair:
-        server = MCPStdioServerConfig(name="benchmark", command=sys.executable, args=["-c", MCP_SERVER])
-        self.runtime.get_mcp_config([server])
-
-        def call() -> None:
-            observation = asyncio.run(self.runtime.call_tool_mcp(MCPAction("echo", {"text": "benchmark"})))
-            if "benchmark" not in observation.content:
-                raise AssertionError(f"The tool said {observation.content!r}")
-
-        call()
-        return Pair(call, programs(5), 0.4, least=2)
-
-    def session(self) -> Pair:
-        return Pair(lambda: connected_runtime().close(), lambda: BareActor().close(), 0.0, least=2, warm_up_s=0.0)
 
 
 def _both(first: Call, second: Call) -> Call:

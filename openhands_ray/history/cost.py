@@ -12,6 +12,9 @@ from asv.results import iter_results
 # asv's names of what is measured once for several benchmarks, such as ``<setup_cache ratios:127>``.
 _SHARED = re.compile(r"<setup_cache (\w+):\d+>")
 
+#: What tells how fast the machine was.
+YARDSTICK = "initialization.Initialization.time_runtime_initialization"
+
 
 def seconds(folder: Path) -> dict[str, float]:
     """Returns the seconds of each class of benchmarks, most first; of several runs, each one's median.
@@ -38,8 +41,21 @@ def _part(name: str) -> str:
     return f"{shared[1]}, measured for several" if shared else name.rpartition(".")[0]
 
 
+def speed(folder: Path) -> float | None:
+    """Returns the median seconds of ``YARDSTICK``, or None where it was not measured."""
+    values = [
+        value
+        for result in iter_results(str(folder))
+        if YARDSTICK in result.get_all_result_keys()
+        for value in result.get_result_value(YARDSTICK, [])
+        if value is not None
+    ]
+    return median(values) if values else None
+
+
 def section(folder: Path) -> str:
     """Returns the part of a page that tells it."""
-    found = seconds(folder)
+    found, slowness = seconds(folder), speed(folder)
+    there = f", where the runtime's initialization takes {slowness:.2g} s" if slowness else ""
     rows = "\n".join(f"| {part} | {duration:.1f} |" for part, duration in found.items())
-    return f"## Cost\n\nSeconds of a run, {sum(found.values()):.0f} in all.\n\n| | s |\n|---|--:|\n{rows}\n"
+    return f"## Cost\n\nSeconds of a run, {sum(found.values()):.0f} in all{there}.\n\n| | s |\n|---|--:|\n{rows}\n"

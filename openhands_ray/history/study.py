@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import random
+import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -50,6 +51,17 @@ TRAINING, COUNTED, PLANTED = 4, 1, 20
 #: Commits of a young history and of a long one with a planted slowdown, and of these from it on. asv takes a step for
 #: noise the sooner, the shorter the history is: the price of a step that it reckons with falls with the length.
 YOUNG, LONG, AFTER = 50, COMMITS, 10
+
+#: Slowdowns that are asked about.
+SHARES = (0.1, 0.25, 0.5, 1.0)
+
+#: Kinds of benchmarks, by what is in their names; the first that fits counts.
+KINDS = {
+    "ratios to a reference": r"\.track_ratio\b",
+    "times of a ratio's two sides": r"^ratios\.",
+    "memory, CPU time, failures, what is left": r"^(resources|reliability)\.|Memory\.",
+    "other times": "",
+}
 
 #: How far from the planted commit asv's step may lie: between two levels that overlap no method tells it exactly.
 NEARBY = 1
@@ -232,8 +244,12 @@ between them. `make aa` makes the runs, `make aa-study` this page.
 - The last columns are the smallest slowdowns that are always found with the threshold of `asv.conf.json`, on their
   commit or one beside it: planted in {planted} histories of {young} and of {long:,} commits, {after} before the end.
   In a short history asv takes a step for noise that hangs together, until more commits follow.
-- Of the {count} benchmarks, so many always find a slowdown of so much, in the long histories: {found}.
-  In the short ones: {found_young}.
+
+So many always find a slowdown of so much, in the long histories; in the short ones, in brackets:
+
+| benchmarks | | {shares} |
+|---|--:|{aligned}
+{kinds}
 
 | benchmark | runs | they differ by | threshold | alarms per 1,000 | found in {young} commits | in {long:,} |
 |---|--:|--:|--:|--:|--:|--:|
@@ -251,8 +267,9 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         commit=folder.name,
         real=sum(each.real > 0 for each in found),
         count=len(found),
-        found=_counts([each.smallest for each in found]),
-        found_young=_counts([each.young for each in found]),
+        shares=" | ".join(map(_percent, SHARES)),
+        aligned="--:|" * len(SHARES),
+        kinds="\n".join(_kind_row(kind, some) for kind in KINDS if (some := _of_kind(kind, found))),
         length=COMMITS,
         pairs=sum(each.pairs for each in found),
         compared=sum(max(0, each.runs - each.runs // 2 - 1) for each in found),
@@ -275,11 +292,20 @@ def _suite(found: Sequence[Studied]) -> str:
     return "the whole suite" if len(modules) > 1 else f"`{modules.pop()}`"
 
 
-def _counts(smallest: Sequence[float | None]) -> str:
-    """Returns how many always find a slowdown of 10, 25, 50 and 100 %."""
-    shares = (0.1, 0.25, 0.5, 1.0)
-    counts = [sum(each is not None and each <= share for each in smallest) for share in shares]
-    return ", ".join(f"{count} ({_percent(share)})" for count, share in zip(counts, shares, strict=True))
+def _of_kind(kind: str, found: Sequence[Studied]) -> list[Studied]:
+    first = (next(kind for kind, pattern in KINDS.items() if re.search(pattern, each.name)) for each in found)
+    return [each for each, its_kind in zip(found, first, strict=True) if its_kind == kind]
+
+
+def _kind_row(kind: str, some: Sequence[Studied]) -> str:
+    """Returns how many of these always find a slowdown of each of ``SHARES``."""
+    smallest, young = [each.smallest for each in some], [each.young for each in some]
+    counts = " | ".join(f"{_finding(share, smallest)} ({_finding(share, young)})" for share in SHARES)
+    return f"| {kind} | {len(some)} | {counts} |"
+
+
+def _finding(share: float, smallest: Sequence[float | None]) -> int:
+    return sum(each is not None and each <= share for each in smallest)
 
 
 def _row(each: Studied) -> str:

@@ -44,4 +44,11 @@ def test_benchmarks_of_a_class_are_added_and_runs_give_a_median(project: Project
         ("growth.Age", 2.5),
         ("build and installation", 1.0),
     ]
-    assert "26 in all" in cost.section(folder)
+    assert "26 in all.\n" in cost.section(folder)
+
+
+def test_it_is_told_how_fast_the_machine_was(make_project: MakeProject) -> None:
+    project = make_project([benchmark(cost.YARDSTICK)])
+    folder = store(project, 1, {cost.YARDSTICK: 9.0}, shared=1.0)
+
+    assert "where the runtime's initialization takes 1 s" in cost.section(folder)

@@ -33,9 +33,9 @@ SAMPLES = tuple(f"--attribute={each}" for each in ("rounds=1", "repeat=(5,20,0.5
 # times as slow, or fast: 3.5 times was seen at a load of 15 on two cores. What is planted is beyond that.
 THRESHOLD = 5.0
 
-COMMITS = 10
-SLOW_COMMIT = 6  # from 1
-BROKEN_AFTER = 8  # the commit that cannot be built comes after this one
+COMMITS = 7
+SLOW_COMMIT = 4  # from 1
+BROKEN_AFTER = 5  # the commit that cannot be built comes after this one
 SLOWNESS_S = 0.1  # a hundred times what a small write takes, and ten times what it takes beside much other work
 
 # What each commit adds to the worker. The mark of its number is put in place of a word in what is written, so that a

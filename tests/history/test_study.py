@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 from asv.results import Results
@@ -82,6 +83,20 @@ def test_a_benchmark_has_the_largest_threshold_of_its_parameters() -> None:
 
     found = study.thresholds([of("a.B.c(1)", 0.1), of("a.B.c(2)", 0.3), of("a.B.d", 0.2, 0.26), of("a.B.e", 0.0, 0.0)])
     assert found == {r"a\.B\.c\b": 0.3, r"a\.B\.d\b": 0.3, r"a\.B\.e\b": 0.0}
+
+
+def test_the_page_counts_by_kind_what_is_found() -> None:
+    def studied(name: str, young: float | None, smallest: float | None) -> Studied:
+        return Studied(name, 12, 0.1, 0.1, 0, 0, 0, 1000, young, smallest)
+
+    ratios = [studied("ratios.Ratio.track_ratio('x')", 0.125, 0.1), studied("ratios.Ratio.track_ratio('y')", 0.1, 0.1)]
+    times = [studied("actions.File.time_read", None, 1.0), studied("ratios.Ratio.track_ours('x')", None, None)]
+    rows = study.page([*ratios, *times], Path("abc")).splitlines()
+
+    assert "| ratios to a reference | 2 | 2 (1) | 2 (2) | 2 (2) | 2 (2) |" in rows
+    assert "| other times | 1 | 0 (0) | 0 (0) | 0 (0) | 1 (0) |" in rows
+    assert "| times of a ratio's two sides | 1 | 0 (0) | 0 (0) | 0 (0) | 0 (0) |" in rows
+    assert not any(row.startswith("| memory") for row in rows)
 
 
 def test_too_few_runs_are_refused_by_name(make_project: MakeProject, capsys: pytest.CaptureFixture[str]) -> None:
