@@ -10,7 +10,9 @@ import asyncio
 import gc
 import logging
 import os
+import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import ray  # noqa: F401 (once, not again in each benchmark's process)
@@ -90,6 +92,13 @@ def read_whole(runtime: Runtime | None, path: str, size: int) -> None:
     found = len(act(runtime, FileReadAction(path), "").content)
     if found != size + 1:  # OpenHands ends a written file with a newline
         raise AssertionError(f"{found} characters came back of {size}")
+
+
+def seconds[**P](call: Callable[P, object], *args: P.args, **options: P.kwargs) -> float:
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    call(*args, **options)
+    return time.perf_counter() - start
 
 
 def requested() -> bool:

@@ -15,7 +15,16 @@ from typing import ClassVar
 from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import act, connected_runtime, leave, not_when_quick, only_on_request, read_whole, requested
+from benchmarks.common import (
+    act,
+    connected_runtime,
+    leave,
+    not_when_quick,
+    only_on_request,
+    read_whole,
+    requested,
+    seconds,
+)
 from benchmarks.once import MeasuredOnce
 from benchmarks.resources import sessions_mb
 from benchmarks.session import shared_session
@@ -228,7 +237,7 @@ def _more_and_more(counts: list[int]) -> Generator[list[Runtime]]:
 
 
 def _median_command(runtime: Runtime) -> float:
-    return median(_seconds(_echo, runtime, f"timed {number}") for number in range(TIMED))
+    return median(seconds(_echo, runtime, f"timed {number}") for number in range(TIMED))
 
 
 def _echo(runtime: Runtime, words: str) -> None:
@@ -241,11 +250,5 @@ def _median_seconds[**P](call: Callable[P, object], *args: P.args, **options: P.
     times: list[float] = []
     end = time.perf_counter() + MEASURE_S
     while len(times) < LEAST or time.perf_counter() < end:
-        times.append(_seconds(call, *args, **options))
+        times.append(seconds(call, *args, **options))
     return median(times)
-
-
-def _seconds[**P](call: Callable[P, object], *args: P.args, **options: P.kwargs) -> float:
-    start = time.perf_counter()
-    call(*args, **options)
-    return time.perf_counter() - start

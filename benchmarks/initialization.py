@@ -24,6 +24,7 @@ from benchmarks.common import (
     only_on_request,
     quick,
     runtime_class,
+    seconds,
     shared_cluster,
 )
 from benchmarks.once import MeasuredOnce
@@ -77,28 +78,22 @@ class InitializationRatio:
         return median(self._ratio() for _ in range(INITIALIZATIONS))
 
     def _ratio(self) -> float:
-        before = _seconds(programs(PROGRAMS))
+        before = seconds(programs(PROGRAMS))
         runtime = new_runtime()
         try:
-            took = _seconds(lambda: asyncio.run(runtime.connect()))
-            return took / (before + _seconds(programs(PROGRAMS)))
+            took = seconds(lambda: asyncio.run(runtime.connect()))
+            return took / (before + seconds(programs(PROGRAMS)))
         finally:
             leave(runtime)
 
     track_ratio.pretty_name = "Ratio of runtime initialization to 30 programs"  # type: ignore[attr-defined]
 
 
-#: Times that it is measured: one of five takes a third longer than the others.
+#: Times that it is measured: one of seven takes a third longer than the others.
 INITIALIZATIONS = 3
 
 #: Programs before it, and as many after it: together about a seventh of what it takes.
 PROGRAMS = 15
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
 
 
 class Cluster:

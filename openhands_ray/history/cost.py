@@ -55,7 +55,7 @@ def speed(folder: Path) -> float | None:
 
 def section(folder: Path) -> str:
     """Returns the part of a page that tells it."""
-    found, slowness = seconds(folder), speed(folder)
-    there = f", where the runtime's initialization takes {slowness:.2g} s" if slowness else ""
+    found, yardstick = seconds(folder), speed(folder)
+    there = f", where the runtime's initialization takes {yardstick:.2g} s" if yardstick else ""
     rows = "\n".join(f"| {part} | {duration:.1f} |" for part, duration in found.items())
     return f"## Cost\n\nSeconds of a run, {sum(found.values()):.0f} in all{there}.\n\n| | s |\n|---|--:|\n{rows}\n"

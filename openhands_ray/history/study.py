@@ -269,7 +269,9 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         count=len(found),
         shares=" | ".join(map(_percent, SHARES)),
         aligned="--:|" * len(SHARES),
-        kinds="\n".join(_kind_row(kind, some) for kind in KINDS if (some := _of_kind(kind, found))),
+        kinds="\n".join(
+            _kind_row(kind, some) for kind in KINDS if (some := [each for each in found if _kind(each.name) == kind])
+        ),
         length=COMMITS,
         pairs=sum(each.pairs for each in found),
         compared=sum(max(0, each.runs - each.runs // 2 - 1) for each in found),
@@ -292,9 +294,8 @@ def _suite(found: Sequence[Studied]) -> str:
     return "the whole suite" if len(modules) > 1 else f"`{modules.pop()}`"
 
 
-def _of_kind(kind: str, found: Sequence[Studied]) -> list[Studied]:
-    first = (next(kind for kind, pattern in KINDS.items() if re.search(pattern, each.name)) for each in found)
-    return [each for each, its_kind in zip(found, first, strict=True) if its_kind == kind]
+def _kind(name: str) -> str:
+    return next(kind for kind, pattern in KINDS.items() if re.search(pattern, name))
 
 
 def _kind_row(kind: str, some: Sequence[Studied]) -> str:
