@@ -66,14 +66,14 @@ report: setup ## Write the validation report of the newest measured commit, .asv
 aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds must be
 	@scripts/aa "$(RUNS)" "$(BENCH)" $(ASV_FLAGS)
 
-aa-study: setup ## Write docs/noise.md from the runs that `make aa` kept of a commit (AA=, by default the newest)
-	@$(BIN)/python -m openhands_ray.history.study "$(AA)" > docs/noise.md
-	@echo "Written: docs/noise.md"
+aa-study: setup ## Write docs/noise.md, and the thresholds, from the runs that `make aa` kept of a commit (AA=, by default the newest)
+	@$(BIN)/python -m openhands_ray.history.study "$(AA)" --thresholds .asv/thresholds.json > docs/noise.md
+	@echo "Written: docs/noise.md, and .asv/thresholds.json, for asv.conf.json"
 
 performance: setup ## Measure HEAD beside references and peers, write docs/performance.md
 	@$(ASV) machine --yes --machine "$(MACHINE)" >/dev/null
 	@BENCHMARK_ALL=1 $(ASV) run 'HEAD^!' --machine "$(MACHINE)" --show-stderr \
-		--bench '^(ratios|peers|initialization|resources|growth)'
+		--bench '^(machine|ratios|peers|initialization|resources|growth)'
 	@$(BIN)/python -m openhands_ray.history.performance --plot docs/images/growth.svg > docs/performance.md
 	@$(BIN)/python -W ignore scripts/profile_actions.py >> docs/performance.md
 	@echo "Written: docs/performance.md"

@@ -59,7 +59,7 @@ server.run()
 class Command(SessionBenchmark):
     """Commands in the session's shell."""
 
-    version = "2"
+    version = "3"
 
     def time_simple_command(self) -> None:
         """Echo a word."""
@@ -86,7 +86,7 @@ class Command(SessionBenchmark):
 class Input(SessionBenchmark):
     """Input to a program that asks: from the answer to the end of the program."""
 
-    version = "1"
+    version = "2"
     rounds = 1
     number = 1
     repeat = 15
@@ -119,7 +119,7 @@ ASKED_S = 0.02
 class File(SessionBenchmark):
     """Small files: 40 lines of text."""
 
-    version = "2"
+    version = "3"
 
     def prepare(self) -> None:
         """Write the file that is read and edited."""
@@ -148,7 +148,7 @@ class File(SessionBenchmark):
 class LargeFile(SessionBenchmark):
     """A file of 2 MB."""
 
-    version = "2"
+    version = "3"
 
     def setup(self) -> None:
         """Skip it in a quick run."""
@@ -170,7 +170,7 @@ class LargeFile(SessionBenchmark):
 class Copy(SessionBenchmark):
     """A file between this machine and the session."""
 
-    version = "1"
+    version = "2"
     rounds = 1
     repeat = (3, 10, 0.5)
     params = [[1000, 1_000_000, 10_000_000]]  # noqa: RUF012 (asv's own way to declare them)
@@ -217,7 +217,7 @@ class Copy(SessionBenchmark):
 class IPython(SessionBenchmark):
     """Cells in the session's kernel."""
 
-    version = "2"
+    version = "3"
     jupyter = True
     rounds = 1  # its start takes longer than all samples
     repeat = (5, 15, 2.0)
@@ -269,7 +269,7 @@ def served_page(runtime: Runtime | None) -> str:
 class Browser(SessionBenchmark):
     """Pages in the session's Chromium."""
 
-    version = "2"
+    version = "3"
     rounds = 1  # its start takes longer than all samples
     number = 1
     repeat = 5
@@ -295,7 +295,7 @@ class Browser(SessionBenchmark):
 class Mcp(SessionBenchmark):
     """A tool of an MCP server that lives in the session, called as OpenHands calls it: with a new client each time."""
 
-    version = "1"
+    version = "2"
     rounds = 1
     number = 1
     repeat = 5

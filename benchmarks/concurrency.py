@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from statistics import median
 
 from openhands.events.action import CmdRunAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
-from benchmarks.common import MEGABYTE, act, connected_runtime, leave, not_when_quick, quick, read_whole, shared_cluster
+from benchmarks.clock import clock
+from benchmarks.common import (
+    MEGABYTE,
+    act,
+    connected_runtime,
+    leave,
+    not_when_quick,
+    quick,
+    read_whole,
+    seconds,
+    shared_cluster,
+)
 from benchmarks.once import MeasuredOnce
 from benchmarks.session import shared_session
 
-#: Actions of each session in one measurement.
-ACTIONS = 10 if quick() else 50
+#: Commands that each session runs in one measurement, and the measurements, of which the median counts.
+ACTIONS, MEASUREMENTS = 10, 1 if quick() else 5
 
 #: Sessions at once, at most.
 MOST = 4 if quick() else 16
@@ -45,10 +56,20 @@ class _Sessions:
     def seconds(self, work: Callable[[Runtime], None], runtimes: list[Runtime]) -> float:
         """Return how long it takes until all of these have done the work, side by side."""
         with ThreadPoolExecutor(len(runtimes)) as pool:
-            list(pool.map(lambda runtime: act(runtime, CmdRunAction("echo warm"), "warm"), runtimes))
-            start = time.perf_counter()
-            list(pool.map(work, runtimes))
-            return time.perf_counter() - start
+            self._warm_up(pool, runtimes)
+            return seconds(self._side_by_side, pool, work, runtimes)
+
+    def median_seconds(self, work: Callable[[Runtime], None], runtimes: list[Runtime]) -> float:
+        """Return the median of several times that they do, by the steady clock."""
+        with ThreadPoolExecutor(len(runtimes)) as pool:
+            self._warm_up(pool, runtimes)
+            return median(clock.seconds(self._side_by_side, pool, work, runtimes) for _ in range(MEASUREMENTS))
+
+    def _warm_up(self, pool: Executor, runtimes: list[Runtime]) -> None:
+        self._side_by_side(pool, lambda runtime: act(runtime, CmdRunAction("echo warm"), "warm"), runtimes)
+
+    def _side_by_side(self, pool: Executor, work: Callable[[Runtime], object], runtimes: list[Runtime]) -> None:
+        list(pool.map(work, runtimes))
 
 
 #: Seconds of an action by what it is and by how many sessions there are.
@@ -58,7 +79,7 @@ Measured = dict[tuple[str, int], float]
 class Sessions(_Sessions, MeasuredOnce[Measured]):
     """Sessions that act at once: how long an action takes of the whole, which falls while cores are free."""
 
-    version = "1"
+    version = "2"
     params = [[1, 4, 16]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["sessions"]  # noqa: RUF012
 
@@ -74,8 +95,8 @@ class Sessions(_Sessions, MeasuredOnce[Measured]):
         try:
             for count in (each for each in self.params[0] if each <= MOST):
                 some = self.runtimes[:count]
-                found["commands", count] = self.seconds(_commands, some) / (count * ACTIONS)
-                found["files", count] = self.seconds(_files, some) / (count * 2 * FILES)
+                found["commands", count] = self.median_seconds(_commands, some) / (count * ACTIONS)
+                found["files", count] = self.median_seconds(_files, some) / (count * 2)
         finally:
             self.disconnect()
         return found
@@ -94,19 +115,14 @@ class Sessions(_Sessions, MeasuredOnce[Measured]):
     track_large_files.unit = "seconds"  # type: ignore[attr-defined]
 
 
-#: Files of a megabyte that each session writes and reads.
-FILES = 1 if quick() else 4
-
-
 def _commands(runtime: Runtime) -> None:
     for number in range(ACTIONS):
         act(runtime, CmdRunAction(f"echo rapid {number}"), f"rapid {number}")
 
 
 def _files(runtime: Runtime) -> None:
-    for number in range(FILES):
-        act(runtime, FileWriteAction(f"/workspace/{number % 2}.txt", MEGABYTE), "")
-        read_whole(runtime, f"/workspace/{number % 2}.txt", len(MEGABYTE))
+    act(runtime, FileWriteAction("/workspace/megabyte.txt", MEGABYTE), "")
+    read_whole(runtime, "/workspace/megabyte.txt", len(MEGABYTE))
 
 
 class Utilisation(_Sessions):
@@ -145,7 +161,7 @@ class Churn:
     """Sessions that come and go."""
 
     timeout = 180.0
-    version = "1"
+    version = "2"
     unit = "seconds"
 
     def setup(self) -> None:
@@ -155,9 +171,7 @@ class Churn:
     def track_session(self) -> float:
         """Return the seconds of a session from its beginning over one command to its end, two at a time."""
         with shared_session(), ThreadPoolExecutor(2) as pool:  # the one that is there before: its start is not counted
-            start = time.perf_counter()
-            list(pool.map(_live, range(COME_AND_GO)))
-            return (time.perf_counter() - start) / COME_AND_GO
+            return clock.seconds(lambda: list(pool.map(_live, range(COME_AND_GO)))) / COME_AND_GO
 
     track_session.pretty_name = "Sessions that come and go"  # type: ignore[attr-defined]
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction
 from openhands.runtime.base import Runtime
 
+from benchmarks.clock import clock
 from benchmarks.common import (
     act,
     connected_runtime,
@@ -23,7 +24,6 @@ from benchmarks.common import (
     only_on_request,
     read_whole,
     requested,
-    seconds,
 )
 from benchmarks.once import MeasuredOnce
 from benchmarks.resources import sessions_mb
@@ -63,7 +63,7 @@ class Curve[Of](MeasuredOnce[dict[Of, float]]):
 class Payload(Curve[tuple[str, int]]):
     """Files of 1 B to 100 MB."""
 
-    version = "2"
+    version = "3"
     params = [[1, _KB, 100 * _KB, _MB, 10 * _MB, 100 * _MB]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
     usually = 10 * _MB
@@ -96,7 +96,7 @@ class Payload(Curve[tuple[str, int]]):
 class Output(Curve[int]):
     """Commands that print 1 to 100,000 lines."""
 
-    version = "2"
+    version = "3"
     unit = "seconds"
     params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
     param_names = ["lines"]  # noqa: RUF012
@@ -121,7 +121,7 @@ def _print(runtime: Runtime, lines: int) -> None:
 class Workflow(Curve[int]):
     """Workflows of 1 to 100 actions."""
 
-    version = "2"
+    version = "3"
     unit = "seconds"
     params = [[1, 10, 50, 100]]  # noqa: RUF012
     param_names = ["actions"]  # noqa: RUF012
@@ -154,7 +154,7 @@ def _work(runtime: Runtime, actions: int) -> None:
 class Age(Curve[int]):
     """A session that has run many actions already."""
 
-    version = "2"
+    version = "3"
     unit = "seconds"
     params = [[1, 100, 1000, 10_000]]  # noqa: RUF012
     param_names = ["actions before"]  # noqa: RUF012
@@ -199,7 +199,7 @@ class _Living(Curve[tuple[str, int]]):
 class Sessions(_Living):
     """What a session takes of time where many live."""
 
-    version = "2"
+    version = "3"
     unit = "seconds"
 
     def track_command(self, count: int) -> float:
@@ -237,7 +237,7 @@ def _more_and_more(counts: list[int]) -> Generator[list[Runtime]]:
 
 
 def _median_command(runtime: Runtime) -> float:
-    return median(seconds(_echo, runtime, f"timed {number}") for number in range(TIMED))
+    return median(clock.seconds(_echo, runtime, f"timed {number}") for number in range(TIMED))
 
 
 def _echo(runtime: Runtime, words: str) -> None:
@@ -250,5 +250,5 @@ def _median_seconds[**P](call: Callable[P, object], *args: P.args, **options: P.
     times: list[float] = []
     end = time.perf_counter() + MEASURE_S
     while len(times) < LEAST or time.perf_counter() < end:
-        times.append(seconds(call, *args, **options))
+        times.append(clock.seconds(call, *args, **options))
     return median(times)

@@ -15,6 +15,7 @@ from openhands.runtime.base import Runtime
 
 import openhands_ray
 from benchmarks.actions import served_page
+from benchmarks.clock import clock
 from benchmarks.common import (
     act,
     connected_runtime,
@@ -24,11 +25,10 @@ from benchmarks.common import (
     only_on_request,
     quick,
     runtime_class,
-    seconds,
     shared_cluster,
 )
 from benchmarks.once import MeasuredOnce
-from benchmarks.references import BareActor, programs
+from benchmarks.references import BareActor
 from benchmarks.session import SessionBenchmark, shared_session
 
 
@@ -36,10 +36,11 @@ class Initialization:
     """From ``RayRuntime(...)`` with no cluster to a session that can act, modules imported, Ray's too."""
 
     timeout = 180.0
-    version = "2"
+    version = "3"
+    timer = clock
     # One sample is seconds long, and a second call in it would find the cluster of the first.
     number = 1
-    repeat = 2
+    repeat = 3
     rounds = 1
     warmup_time = 0.0
 
@@ -61,46 +62,12 @@ class Initialization:
     time_runtime_initialization.pretty_name = "Runtime initialization"  # type: ignore[attr-defined]
 
 
-class InitializationRatio:
-    """The same beside programs that no commit changes: what could be its least, ``ray.init``, takes longer than it."""
-
-    timeout = 180.0
-    version = "1"
-    unit = "ratio"
-
-    def setup(self) -> None:
-        """Skip it in a quick run, which has the above."""
-        runtime_class()
-        not_when_quick()
-
-    def track_ratio(self) -> float:
-        """Return how many times as long it takes as they do before and after it."""
-        return median(self._ratio() for _ in range(INITIALIZATIONS))
-
-    def _ratio(self) -> float:
-        before = seconds(programs(PROGRAMS))
-        runtime = new_runtime()
-        try:
-            took = seconds(lambda: asyncio.run(runtime.connect()))
-            return took / (before + seconds(programs(PROGRAMS)))
-        finally:
-            leave(runtime)
-
-    track_ratio.pretty_name = "Ratio of runtime initialization to 30 programs"  # type: ignore[attr-defined]
-
-
-#: Times that it is measured: one of seven takes a third longer than the others.
-INITIALIZATIONS = 3
-
-#: Programs before it, and as many after it: together about a seventh of what it takes.
-PROGRAMS = 15
-
-
 class Cluster:
     """The private cluster alone, without a session."""
 
     timeout = 180.0
-    version = "1"
+    version = "2"
+    timer = clock
     number = 1
     repeat = 2
     rounds = 1
@@ -128,7 +95,8 @@ class Connection:
     """A process that connects to a cluster that runs already."""
 
     timeout = 120.0
-    version = "1"
+    version = "2"
+    timer = clock
     rounds = 1
     number = 1
     repeat = 7
@@ -182,14 +150,17 @@ class FirstAction(SessionBenchmark):
         self.opened.close()
 
     time_first_action.pretty_name = "First action of a session"  # type: ignore[attr-defined]
+    time_first_action.version = "2"  # type: ignore[attr-defined]
     time_close.pretty_name = "End of a session"  # type: ignore[attr-defined]
+    # By a watch: what it leaves behind would slow the clock.
+    time_close.timer = time.perf_counter  # type: ignore[attr-defined]
 
 
 class FirstPage(SessionBenchmark):
     """The first page that a new session shows, whose browser starts then, or has started along with the session."""
 
     timeout = 180.0
-    version = "1"
+    version = "2"
     rounds = 1  # each sample waits
     number = 1
     repeat = 5
@@ -298,7 +269,7 @@ class NewSession(SessionBenchmark):
     """A further session on a cluster that runs already, beside the first one of this process; none is kept warm."""
 
     timeout = 180.0
-    version = "3"
+    version = "4"
     rounds = 1  # each sample has a session of its own
     number = 1
     repeat = 3
@@ -321,7 +292,7 @@ class WarmSession(SessionBenchmark):
     """A further session, where one is kept warm."""
 
     timeout = 180.0
-    version = "1"
+    version = "2"
     own_session = True  # what is kept alive fills no pool
     rounds = 1  # each sample waits
     number = 1

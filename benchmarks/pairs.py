@@ -155,15 +155,6 @@ class Beside:
     def multi_step_workflow(self) -> Pair:
         return Pair(self._benchmark(workflows.Workflow).time_multi_step, _both(self._calls(8), programs(2)), 0.5)
 
-    def page(self) -> Pair:
-        return Pair(self._benchmark(actions.Browser).time_browse, programs(5), 0.4, least=2)
-
-    def click(self) -> Pair:
-        return Pair(self._benchmark(actions.Browser).time_interactive, programs(5), 0.4, least=2)
-
-    def mcp_call(self) -> Pair:
-        return Pair(self._benchmark(actions.Mcp).time_call, programs(5), 0.4, least=2)
-
     def session(self) -> Pair:
         return Pair(lambda: connected_runtime().close(), lambda: BareActor().close(), 0.0, least=2, warm_up_s=0.0)
 
@@ -202,8 +193,8 @@ PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "IPython cell / jupyter_client in an actor": Beside.cell,
 }
 
-#: Further operations. Where there is no least that one could cost, its reference is what costs about as much and is of
-#: no commit: it is to tell that the operation became slower, not how good it is.
+#: Further operations. The reference of a workflow is what costs about as much and consists of the same: it is to tell
+#: that the workflow became slower, not how good it is.
 FURTHER_PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "complex command / raw pty in an actor": Beside.complex_command,
     "10,000 lines of output / raw pty in an actor": Beside.long_output,
@@ -219,9 +210,6 @@ FURTHER_PAIRS: dict[str, Callable[[Beside], Pair]] = {
 
 #: Those that take so long that only some rounds have them.
 RARE_PAIRS: dict[str, Callable[[Beside], Pair]] = {
-    "page / 5 programs": Beside.page,
-    "click / 5 programs": Beside.click,
-    "MCP call / 5 programs": Beside.mcp_call,
     "session and its end / bare actor": Beside.session,
 }
 

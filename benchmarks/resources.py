@@ -7,11 +7,14 @@ so that the sum is what would be free again without them.
 from __future__ import annotations
 
 import re
+import time
+from collections import Counter
 
 import psutil
 from openhands.events.action import CmdRunAction, FileWriteAction, IPythonRunCellAction
 from openhands.runtime.base import Runtime
 
+from benchmarks.clock import clock
 from benchmarks.common import act, connected_runtime, leave, not_when_quick, quick
 from benchmarks.once import MeasuredOnce
 
@@ -96,14 +99,17 @@ class UsedMemory(_OneCluster):
     track_session.pretty_name = "Memory of a session after 1,000 actions"  # type: ignore[attr-defined]
 
 
-#: Actions before the memory is looked at, and over which CPU time is counted.
-ACTIONS = 1000
+#: Actions before the memory is looked at, and over which CPU time is counted; the turns in which the clock is read.
+ACTIONS, TURNS = 1000, 20
 
 
 class Cpu(_OneCluster):
-    """The CPU time of an action: of this process, and of the cluster's, of which Ray's own take next to nothing."""
+    """The CPU time of an action: of this process, and of the cluster's, of which Ray's own take next to nothing.
 
-    version = "3"
+    In seconds of the steady clock: a processor that does less in its time has more of it to its account.
+    """
+
+    version = "4"
     unit = "seconds"
     params = [["client", "cluster"]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["of"]  # noqa: RUF012
@@ -127,26 +133,37 @@ def _use(runtime: Runtime) -> None:
 
 def _command_seconds(runtime: Runtime) -> dict[str, float]:
     """Return the seconds of CPU that a command takes, by whose they are."""
-    before = _cpu_seconds()
-    for number in range(ACTIONS):
-        act(runtime, CmdRunAction(f"echo {number}"), str(number))
-    after = _cpu_seconds()
-    return {f"CPU of {of}": (after[of] - before[of]) / ACTIONS for of in before}
-
-
-def _cpu_seconds() -> dict[str, float]:
     ray, sessions = _split_tree()
-    return {
-        name: sum(times.user + times.system for times in (each.cpu_times() for each in processes))
-        for name, processes in (("client", [psutil.Process()]), ("cluster", [*ray, *sessions]))
-    }
+    whose = {"client": [psutil.Process()], "cluster": [*ray, *sessions]}
+    spent, steady_s, watch_s = Counter[str](), 0.0, 0.0
+    for _ in range(TURNS):
+        start, start_s = clock(), time.perf_counter()
+        before = {of: _cpu_seconds(processes) for of, processes in whose.items()}
+        for number in range(ACTIONS // TURNS):
+            act(runtime, CmdRunAction(f"echo {number}"), str(number))
+        spent.update({of: _cpu_seconds(processes) - before[of] for of, processes in whose.items()})
+        watch_s += time.perf_counter() - start_s
+        steady_s += clock() - start
+    return {f"CPU of {of}": cpu_s * steady_s / watch_s / ACTIONS for of, cpu_s in spent.items()}
+
+
+def _cpu_seconds(processes: list[psutil.Process]) -> float:
+    return sum(times.user + times.system for times in (each.cpu_times() for each in processes))
+
+
+#: Sessions of which it is counted what they leave, each with a cluster of its own.
+LIVES = 3
 
 
 class Leftovers(MeasuredOnce[dict[str, int]]):
-    """What a session and its cluster leave in the process that had them, and below it."""
+    """What sessions and their clusters leave in the process that had them, and below it.
+
+    What Ray keeps once counts, too, and a socket that it closes now at once and now later: of one session alone it
+    would be now none and now one, as if something had begun to leak.
+    """
 
     timeout = 180.0
-    version = "2"
+    version = "3"
     unit = "left"
     params = [["processes", "threads", "file descriptors"]]  # noqa: RUF012
     param_names = ["of"]  # noqa: RUF012
@@ -156,23 +173,18 @@ class Leftovers(MeasuredOnce[dict[str, int]]):
         not_when_quick()
 
     def measure(self) -> dict[str, int]:
-        """Have a session and its cluster, and again: what they leave once, they have left after the second time.
-
-        A thread of gRPC's own comes with the second. Each leaves a socket that Ray does not close, as does an actor of
-        a cluster that ``ray.init`` starts.
-        """
-        _live()
-        _live()
+        """Have a session and its cluster, and again, and again."""
         before = _possessions()
-        _live()
+        for _ in range(LIVES):
+            _live()
         after = _possessions()
         return {of: after[of] - before[of] for of in before}
 
     def track_left(self, of: str) -> float:
-        """Return how many more there are after a further session and its cluster."""
+        """Return how many more there are after them than before."""
         return float(self.measured()[of])
 
-    track_left.pretty_name = "Left after a session and its cluster"  # type: ignore[attr-defined]
+    track_left.pretty_name = "Left after three sessions and their clusters"  # type: ignore[attr-defined]
 
 
 def _live() -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from openhands_ray.history.results import Measurement, Snapshot
+from openhands_ray.history.steady import by_the_watch
 
 
 class Aggregate(StrEnum):
@@ -138,7 +139,8 @@ def judge(
             unmeasured, since a mean or a maximum over a part proves nothing.
         criteria: defaults to all.
     """
-    return tuple(_judge(criterion, snapshot, expected) for criterion in criteria)
+    waited = by_the_watch(snapshot)
+    return tuple(_judge(criterion, waited, expected) for criterion in criteria)
 
 
 def _judge(criterion: Criterion, snapshot: Snapshot, expected: frozenset[str]) -> Judgement:

@@ -18,6 +18,7 @@ from asv.util import human_value
 from openhands_ray.history.curves import CURVES, Curve, draw, points
 from openhands_ray.history.errors import HistoryError
 from openhands_ray.history.results import CONFIGURATION, History, Snapshot
+from openhands_ray.history.steady import by_the_watch
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=Path(CONFIGURATION), help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
-        snapshot = History(options.config).snapshots(options.commit)[-1]
+        snapshot = by_the_watch(History(options.config).snapshots(options.commit)[-1])
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -32,6 +32,7 @@ from rich.progress import track
 from openhands_ray.history import cost
 from openhands_ray.history.errors import HistoryError, NoResults
 from openhands_ray.history.results import parameter_labels
+from openhands_ray.history.steady import SLOWNESS
 
 #: Runs below which a study says nothing: each half needs a few.
 LEAST_RUNS = 12
@@ -78,14 +79,13 @@ class Studied:
         name: with its parameters.
         runs: how many there are.
         spread: how far the largest of them is above the smallest, relative to it.
-        threshold: the smallest that gives no alarm on histories resampled from the first half, and is above the
-            difference between any two of its runs.
+        threshold: the smallest that gives no alarm on the first half of them, nor on histories resampled from it.
         real: alarms on the history that the runs themselves make.
         pairs: runs of the second half that are further than that above the one before.
         alarms: on the long histories resampled from the second half.
         commits: of those histories together.
-        young: the smallest slowdown of ``STEPS`` that is always found in a young history, with the threshold that
-            ``asv.conf.json`` gets; None where the largest is not.
+        young: the smallest slowdown of ``STEPS`` that is always found in a young history; None where the largest is
+            not.
         smallest: that in a long history.
     """
 
@@ -122,7 +122,7 @@ def series(folder: Path) -> dict[str, list[Sample]]:
             params = benchmarks[name]["params"]
             values, stats = result.get_result_value(name, params), result.get_result_stats(name, params)
             for label, value, stat in zip(parameter_labels(params), values, stats, strict=True):
-                if value is not None and value == value:  # noqa: PLR0124 (NaN is what was skipped)
+                if name != SLOWNESS and value is not None and value == value:  # noqa: PLR0124 (NaN is what was skipped)
                     found.setdefault(name + label, []).append((value, get_weight(stat)))
     return found
 
@@ -161,23 +161,16 @@ def alarms(seen: Sequence[Steps], threshold: float) -> int:
 
 
 def least_threshold(samples: Sequence[Sample], chance: random.Random) -> float:
-    """Returns the smallest threshold of ``STEPS`` above all differences, and without an alarm in long histories."""
-    seen = [look for _ in range(TRAINING) for look in looks(resampled(samples, COMMITS, chance))]
-    spread = _spread(samples)
-    enough = (step for step in STEPS if spread <= step and not alarms(seen, step))
-    return next(enough, STEPS[-1])
+    """Returns the smallest threshold of ``STEPS`` without an alarm, on these samples and in long histories of them."""
+    seen = [_steps(samples)]
+    seen += (look for _ in range(TRAINING) for look in looks(resampled(samples, COMMITS, chance)))
+    return next((step for step in STEPS if not alarms(seen, step)), STEPS[-1])
 
 
 def _spread(samples: Sequence[Sample]) -> float:
     """Returns how far the largest value is above the smallest; infinite where that is zero."""
     values = [value for value, _ in samples]
     return max(values) / min(values) - 1 if min(values) else math.inf
-
-
-def configured(threshold: float, spread: float) -> float:
-    """Returns what ``asv.conf.json`` gets: the threshold or, where all runs differ by more, the next of ``STEPS``."""
-    above = next((step for step in STEPS if step >= spread), STEPS[-1])
-    return max(threshold, above) if spread else threshold
 
 
 def smallest_found(samples: Sequence[Sample], threshold: float, length: int, chance: random.Random) -> float | None:
@@ -202,29 +195,31 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
     half = len(samples) // 2
     first, second = samples[:half], samples[half:]
     threshold = least_threshold(first, chance)
-    spread = _spread(samples)
     counted = [looks(resampled(second, COMMITS, chance)) for _ in range(COUNTED)]
     return Studied(
         name,
         len(samples),
-        spread,
+        _spread(samples),
         threshold,
         len(_jumps(_steps(samples), threshold)),
         sum(after > (1 + threshold) * before for (before, _), (after, _) in pairwise(second)),
         sum(alarms(seen, threshold) for seen in counted),
         COUNTED * COMMITS,
-        *(smallest_found(second, configured(threshold, spread), length, chance) for length in (YOUNG, LONG)),
+        *(smallest_found(second, threshold, length, chance) for length in (YOUNG, LONG)),
     )
 
 
 def thresholds(found: Sequence[Studied]) -> dict[str, float]:
-    """Returns asv's ``regressions_thresholds``: a benchmark has the largest of those of its parameters."""
-    largest: dict[str, float] = {}
+    """Returns asv's ``regressions_thresholds``: a key for all parameters of a benchmark that have the same."""
+    labels: dict[str, dict[float, list[str]]] = {}
     for each in found:
-        name = each.name.partition("(")[0]
-        key = name.replace(".", r"\.") + r"\b"
-        largest[key] = max(configured(each.threshold, each.spread), largest.get(key, 0.0))
-    return largest
+        name, bracket, label = each.name.partition("(")
+        labels.setdefault(name, {}).setdefault(each.threshold, []).append(bracket + label)
+    return {
+        re.escape(name) + (r"\b" if len(shares) == 1 else f"({'|'.join(map(re.escape, some))})"): threshold
+        for name, shares in labels.items()
+        for threshold, some in shares.items()
+    }
 
 
 _PAGE = """\
@@ -238,11 +233,9 @@ between them. `make aa` makes the runs, `make aa-study` this page.
   {every} commits: {alarms} alarms in {commits:,} benchmark-commits, {rate:.2f} per 1,000.
 - Each run of the second half beside the one before: {pairs} of {compared:,} benchmarks are above their threshold,
   before any test for noise.
-- The threshold is the smallest that gives no alarm on histories resampled from the first half, and is above the
-  difference between any two of its runs.
-- `asv.conf.json` has the threshold of the first half or, where all runs differ by more, the next step above that.
-- The last columns are the smallest slowdowns that are always found with the threshold of `asv.conf.json`, on their
-  commit or one beside it: planted in {planted} histories of {young} and of {long:,} commits, {after} before the end.
+- The threshold is the smallest that gives no alarm on the first half of the runs, nor on histories resampled from it.
+- The last columns are the smallest slowdowns that are always found with it, on their commit or one beside it: planted
+  in {planted} histories of {young} and of {long:,} commits, {after} before the end.
   In a short history asv takes a step for noise that hangs together, until more commits follow.
 
 So many always find a slowdown of so much, in the long histories; in the short ones, in brackets:
@@ -255,7 +248,7 @@ So many always find a slowdown of so much, in the long histories; in the short o
 |---|--:|--:|--:|--:|--:|--:|
 {rows}
 
-{cost}"""
+{machine}{cost}"""
 
 
 def page(found: Sequence[Studied], folder: Path) -> str:
@@ -285,7 +278,25 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         long=LONG,
         after=AFTER,
         rows="\n".join(map(_row, found)),
+        machine=_machine(folder),
         cost=cost.section(folder),
+    )
+
+
+def _machine(folder: Path) -> str:
+    """Returns how far the machine's own speed differed, where it was measured."""
+    found = [
+        value
+        for result in iter_results(str(folder))
+        if SLOWNESS in result.get_all_result_keys()
+        for value in result.get_result_value(SLOWNESS, [])
+        if value is not None
+    ]
+    if not found:
+        return ""
+    return (
+        f"The machine was {min(found):.2f} to {max(found):.2f} times as slow as the nominal one of the benchmarks' "
+        f"clock, in the moment of each run in which that was looked at (`{SLOWNESS}`).\n\n"
     )
 
 
@@ -323,10 +334,10 @@ def _percent(share: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the page, or the thresholds; the status is 1 where there are not enough runs."""
+    """Prints the page; the status is 1 where there are not enough runs."""
     parser = argparse.ArgumentParser(prog="study", description="What the site would say of runs of one commit.")
     parser.add_argument("folder", type=Path, help="their results, as `make aa` keeps them: .asv/aa/COMMIT")
-    parser.add_argument("--thresholds", action="store_true", help="print what is to stand in asv.conf.json")
+    parser.add_argument("--thresholds", type=Path, help="a file for what is to stand in asv.conf.json")
     options = parser.parse_args(arguments)
     try:
         samples = sorted(series(options.folder).items())
@@ -336,7 +347,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(thresholds(found), indent=4) + "\n" if options.thresholds else page(found, options.folder), end="")
+    if options.thresholds:
+        options.thresholds.write_text(json.dumps(thresholds(found), indent=4) + "\n", "utf-8")
+    print(page(found, options.folder), end="")
     return 0
 
 

@@ -129,6 +129,25 @@ def test_benchmarks_of_other_modules_are_not_selected(name: str) -> None:
     assert not any(criterion.selects(name) for criterion in CRITERIA)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"time_rapid_commands": 2.6}, {"Maximum operation"}),
+        ({"time_close": 2.6}, set()),
+        ({"time_write": 4.0, "time_large_file_operations": 1.0}, {"Maximum operation", "Average action"}),
+        ({}, set()),
+    ],
+)
+def test_the_seconds_of_a_slow_machine_are_those_that_a_user_waits(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], expected: set[str]
+) -> None:
+    monkeypatch.setitem(GOOD, "machine.Machine.track_slowness", (2.0, "ratio"))
+    monkeypatch.setitem(GOOD, "initialization.FirstAction.time_close", (0.1, "seconds"))
+
+    good = {"time_large_file_operations": 2.4, "time_runtime_initialization": 2.4}
+    assert broken(**good | changes) == expected
+
+
 def test_parameters_of_a_benchmark_do_not_hide_it() -> None:
     selecting = {criterion.name for criterion in CRITERIA if criterion.selects("actions.File.time_write(10, 'a')")}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -77,12 +78,13 @@ def test_an_alarm_that_a_later_look_withdraws_counts() -> None:
     assert study.alarms(study.looks(history), 0.2) == 1
 
 
-def test_a_benchmark_has_the_largest_threshold_of_its_parameters() -> None:
-    def of(name: str, threshold: float, spread: float = 0.1) -> Studied:
-        return Studied(name, 12, spread, threshold, 0, 0, 0, 1000, 0.1, 0.1)
+def test_parameters_with_the_same_threshold_have_one_key_and_each_benchmark_matches_one() -> None:
+    shares = {"a.B.c(1)": 0.1, "a.B.c(12)": 0.3, "a.B.c('x / y')": 0.1, "a.B.d(1)": 0.2, "a.B.d(2)": 0.2, "a.B.e": 0.0}
+    found = study.thresholds([Studied(name, 12, 0.1, each, 0, 0, 0, 1000, 0.1, 0.1) for name, each in shares.items()])
 
-    found = study.thresholds([of("a.B.c(1)", 0.1), of("a.B.c(2)", 0.3), of("a.B.d", 0.2, 0.26), of("a.B.e", 0.0, 0.0)])
-    assert found == {r"a\.B\.c\b": 0.3, r"a\.B\.d\b": 0.3, r"a\.B\.e\b": 0.0}
+    assert len(found) == 4
+    for name, share in shares.items():
+        assert [value for key, value in found.items() if re.match(key, f"{name}@main")] == [share]
 
 
 def test_the_page_counts_by_kind_what_is_found() -> None:
