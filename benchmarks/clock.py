@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-#: Seconds that the work took on the machine of our own history, in a day's median: there, the clock is about a watch.
+#: Seconds that the work took on the machine of our own history when this clock was made: there, it was about a watch.
 NOMINAL_S = 1.4e-3
 
 #: The share of what is timed that goes into the work after it, beyond the first time; and the most of it, in seconds.

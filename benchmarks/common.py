@@ -131,6 +131,18 @@ def not_when_quick() -> None:
         raise NotImplementedError("Not measured by --quick")
 
 
+def keep_warm(sessions: int) -> None:
+    """Choose how many sessions are kept warm: with none, none is started beside what is measured.
+
+    Raises:
+        NotImplementedError: this commit keeps none.
+    """
+    if hasattr(openhands_ray.Settings, "warm_sessions"):
+        os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = str(sessions)
+    elif sessions:
+        raise NotImplementedError("This commit keeps no sessions warm.")
+
+
 def shared_cluster() -> None:
     """Connect this process to the cluster that the commit's benchmarks share."""
     cluster.join(runtime_class())

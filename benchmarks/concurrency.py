@@ -15,6 +15,7 @@ from benchmarks.common import (
     MEGABYTE,
     act,
     connected_runtime,
+    keep_warm,
     leave,
     not_when_quick,
     quick,
@@ -44,6 +45,7 @@ class _Sessions:
     def connect(self, count: int) -> None:
         """Connect so many, side by side."""
         self.runtimes = []
+        keep_warm(0)
         shared_cluster()
         with ThreadPoolExecutor(count) as pool:
             self.runtimes = list(pool.map(lambda _: connected_runtime(), range(count)))
@@ -79,7 +81,7 @@ Measured = dict[tuple[str, int], float]
 class Sessions(_Sessions, MeasuredOnce[Measured]):
     """Sessions that act at once: how long an action takes of the whole, which falls while cores are free."""
 
-    version = "2"
+    version = "3"
     params = [[1, 4, 16]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["sessions"]  # noqa: RUF012
 
@@ -128,7 +130,7 @@ def _files(runtime: Runtime) -> None:
 class Utilisation(_Sessions):
     """How much of the cores the sessions' commands have, when there is one for each core."""
 
-    version = "1"
+    version = "2"
     unit = "ratio"
 
     def setup(self) -> None:

@@ -19,6 +19,7 @@ from benchmarks.clock import clock
 from benchmarks.common import (
     act,
     connected_runtime,
+    keep_warm,
     leave,
     not_when_quick,
     only_on_request,
@@ -188,6 +189,7 @@ class _Living(Curve[tuple[str, int]]):
 
     def measure(self) -> dict[tuple[str, int], float]:
         """Connect more and more of them, each of which has done something."""
+        keep_warm(0)
         found = {}
         with closing(_more_and_more(self.values())) as living:
             for runtimes in living:
@@ -199,7 +201,7 @@ class _Living(Curve[tuple[str, int]]):
 class Sessions(_Living):
     """What a session takes of time where many live."""
 
-    version = "3"
+    version = "4"
     unit = "seconds"
 
     def track_command(self, count: int) -> float:

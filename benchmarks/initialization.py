@@ -19,6 +19,7 @@ from benchmarks.clock import clock
 from benchmarks.common import (
     act,
     connected_runtime,
+    keep_warm,
     leave,
     new_runtime,
     not_when_quick,
@@ -132,7 +133,7 @@ class FirstAction(SessionBenchmark):
 
     def setup(self) -> None:
         """Connect a session."""
-        _keep_warm(0)
+        keep_warm(0)
         super().setup()
         self.opened = connected_runtime()
 
@@ -173,7 +174,7 @@ class FirstPage(SessionBenchmark):
     def setup(self, starts_with: str) -> None:
         """Connect a session, serve a page in it, and give a browser the time to start."""
         only_on_request()
-        _keep_warm(0)
+        keep_warm(0)
         _warm_browser(starts_with == "session")
         super().setup(starts_with)
         self.opened = connected_runtime()
@@ -220,7 +221,7 @@ class Allocation(MeasuredOnce[dict[tuple[str, str], float]]):
     def setup(self, cluster: str) -> None:
         """Skip it in a quick run, which has ``NewSession``."""
         not_when_quick()
-        _keep_warm(0)
+        keep_warm(0)
 
     def measure(self) -> dict[tuple[str, str], float]:
         """Measure both on an idle cluster, and then while a session keeps all cores busy."""
@@ -277,7 +278,7 @@ class NewSession(SessionBenchmark):
 
     def setup(self) -> None:
         """Connect the first."""
-        _keep_warm(0)
+        keep_warm(0)
         super().setup()
 
     def time_new_session(self) -> None:
@@ -303,7 +304,7 @@ class WarmSession(SessionBenchmark):
 
     def setup(self) -> None:
         """End the session of the sample before, and let the next one become warm meanwhile."""
-        _keep_warm(1)
+        keep_warm(1)
         super().setup()
         if self.opened is not None:
             self.opened.close()
@@ -318,15 +319,3 @@ class WarmSession(SessionBenchmark):
 
 #: Seconds after which a session that is started ahead is ready: several times what it takes.
 WARM_UP_S = 1 if quick() else 2
-
-
-def _keep_warm(sessions: int) -> None:
-    """Choose how many sessions are kept warm.
-
-    Raises:
-        NotImplementedError: this commit keeps none.
-    """
-    if hasattr(openhands_ray.Settings, "warm_sessions"):
-        os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = str(sessions)
-    elif sessions:
-        raise NotImplementedError("This commit keeps no sessions warm.")

@@ -4,7 +4,6 @@ machine, where neither time does.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -15,7 +14,8 @@ from openhands.events.action import BrowseURLAction
 
 from benchmarks.actions import served_page
 from benchmarks.awake import awake
-from benchmarks.common import act, not_when_quick, only_on_request, quick, requested
+from benchmarks.clock import speed
+from benchmarks.common import act, keep_warm, not_when_quick, only_on_request, quick, requested
 from benchmarks.once import MeasuredOnce
 from benchmarks.pairs import FURTHER_PAIRS, PAIRS, RARE_PAIRS, REQUESTED_PAIRS, Beside, Pair
 from benchmarks.references import BareBrowser
@@ -28,6 +28,9 @@ ROUNDS = 1 if quick() else 6
 #: Of so many rounds, one has the rare pairs; not the first, which is often an outlier.
 RARELY = 3
 
+#: Seconds for which the speed of the machine is measured, before each pair and after it.
+SPEED_S = 0.01
+
 #: Seconds for which each pair is measured in a quick run.
 QUICK_S = 0.1
 
@@ -39,7 +42,7 @@ class Found:
     Attributes:
         ratio: how many times the reference the operation takes: of each two calls in turn, since what else the machine
             does slows both; of these the median, and of the rounds the mean without the smallest and the largest.
-        ours: median of the operation, in seconds.
+        ours: median of the operation, in seconds of the steady clock.
         reference: that of the reference.
     """
 
@@ -52,7 +55,7 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
     """The median of an operation, of its reference, and of the one over the other; or why there is none."""
 
     timeout = 400.0
-    version = "6"
+    version = "7"
     params = [[*PAIRS, *FURTHER_PAIRS, *RARE_PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
 
@@ -65,7 +68,7 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
 
     def measure(self) -> dict[str, Found | str]:
         """Measure all pairs, in one process."""
-        os.environ["OPENHANDS_RAY_WARM_SESSIONS"] = "0"  # none is to be started beside what is measured
+        keep_warm(0)
         with shared_session():  # which connects this process
             return _in_rounds()
 
@@ -99,7 +102,7 @@ class BrowserRatio(MeasuredOnce[Found]):
     """A page in the session's browser beside BrowserGym as OpenHands configures it, which takes long."""
 
     timeout = 300.0
-    version = "4"
+    version = "5"
 
     def setup(self) -> None:
         """Skip it, unless it is asked for."""
@@ -175,8 +178,11 @@ def interleaved(pair: Pair) -> Found:
     """Measure the two calls of a pair in turn."""
     duration_s = min(QUICK_S, pair.duration_s) if quick() else pair.duration_s
     _in_turn(pair, pair.warm_up_s, 0)
+    before = speed(SPEED_S)
     samples = _in_turn(pair, duration_s, pair.least)
-    return Found(median(mine / theirs for mine, theirs in samples), *map(median, zip(*samples, strict=True)))
+    pace = (before + speed(SPEED_S)) / 2
+    ours, reference = map(median, zip(*samples, strict=True))
+    return Found(median(mine / theirs for mine, theirs in samples), ours * pace, reference * pace)
 
 
 def _in_turn(pair: Pair, duration_s: float, least: int) -> list[tuple[float, float]]:

@@ -20,6 +20,9 @@ from typing import Any
 #: Seconds after which a reference that does not answer is a failed benchmark.
 TIMEOUT_S = 60
 
+#: Times that a kernel is started until one lives: of seventy that were started beside another, one died.
+KERNEL_STARTS = 3
+
 
 class RawPty:
     """A bash on a pseudo-terminal, and nothing between: a command is a write, its answer a read up to the prompt."""
@@ -60,10 +63,15 @@ class BareKernel:
     def __init__(self) -> None:
         """Start it and wait until it answers."""
         from jupyter_client.manager import start_new_kernel
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
         self._folder = tempfile.TemporaryDirectory()
-        self._manager, self._client = start_new_kernel(
-            startup_timeout=TIMEOUT_S, cwd=self._folder.name, stderr=subprocess.DEVNULL
+        # It looks for free ports, and the kernel takes them a moment later: where another has them by then, it dies.
+        until_it_lives = Retrying(
+            retry=retry_if_exception_type(RuntimeError), stop=stop_after_attempt(KERNEL_STARTS), reraise=True
+        )
+        self._manager, self._client = until_it_lives(
+            start_new_kernel, startup_timeout=TIMEOUT_S, cwd=self._folder.name, stderr=subprocess.DEVNULL
         )
 
     def run(self, code: str) -> str:

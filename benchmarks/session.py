@@ -46,8 +46,9 @@ class SessionBenchmark:
     own_session = False  # not one that another benchmark has left
     timeout = 120.0
     timer: Callable[[], float] = clock
-    # 5 to 15 samples in at most 1 s, each of as many calls as take 0.03 s. Where two commits are compared, in each of
-    # two rounds over the suite: `asv continuous` takes them in turn, round by round.
+    # 5 to 15 samples in at most 1 s, each of as many calls as take 0.03 s: ten times the clock's work, and short enough
+    # that the machine is much the same at both ends. Where two commits are compared, in each of two rounds over the
+    # suite: `asv continuous` takes them in turn, round by round.
     rounds = int(os.environ.get("BENCHMARK_ROUNDS", "1"))
     warmup_time = 0.1
     sample_time = 0.03

@@ -20,6 +20,7 @@ STEADY = re.compile(
     r"|growth\.(Payload|Output|Workflow|Age|Sessions)\.track_.*"
     r"|concurrency\.(Sessions|Churn)\.track_.*"
     r"|resources\.Cpu\.track_.*"
+    r"|ratios\.\w+\.track_(ours|reference).*"
 )
 
 

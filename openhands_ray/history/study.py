@@ -210,16 +210,26 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
 
 
 def thresholds(found: Sequence[Studied]) -> dict[str, float]:
-    """Returns asv's ``regressions_thresholds``: a key for all parameters of a benchmark that have the same."""
+    """Returns asv's ``regressions_thresholds``: a key for all parameters of a benchmark that have the same.
+
+    The key of the largest is also for parameters that were not measured.
+    """
     labels: dict[str, dict[float, list[str]]] = {}
     for each in found:
         name, bracket, label = each.name.partition("(")
         labels.setdefault(name, {}).setdefault(each.threshold, []).append(bracket + label)
-    return {
-        re.escape(name) + (r"\b" if len(shares) == 1 else f"({'|'.join(map(re.escape, some))})"): threshold
-        for name, shares in labels.items()
-        for threshold, some in shares.items()
-    }
+    keys: dict[str, float] = {}
+    for name, shares in labels.items():
+        largest = max(shares)
+        smaller = {threshold: _any_of(some) for threshold, some in shares.items() if threshold < largest}
+        keys |= {re.escape(name) + pattern: threshold for threshold, pattern in smaller.items()}
+        others = f"(?!{'|'.join(smaller.values())})" if smaller else r"\b"
+        keys[re.escape(name) + others] = largest
+    return keys
+
+
+def _any_of(labels: Sequence[str]) -> str:
+    return f"({'|'.join(re.escape(label).replace(r'\ ', ' ') for label in labels)})"
 
 
 _PAGE = """\

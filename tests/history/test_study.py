@@ -83,7 +83,7 @@ def test_parameters_with_the_same_threshold_have_one_key_and_each_benchmark_matc
     found = study.thresholds([Studied(name, 12, 0.1, each, 0, 0, 0, 1000, 0.1, 0.1) for name, each in shares.items()])
 
     assert len(found) == 4
-    for name, share in shares.items():
+    for name, share in {**shares, "a.B.c(2)": 0.3, "a.B.d(3)": 0.2}.items():
         assert [value for key, value in found.items() if re.match(key, f"{name}@main")] == [share]
 
 
