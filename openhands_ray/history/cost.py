@@ -41,21 +41,26 @@ def _part(name: str) -> str:
     return f"{shared[1]}, measured for several" if shared else name.rpartition(".")[0]
 
 
-def speed(folder: Path) -> float | None:
-    """Returns the median seconds of ``YARDSTICK``, or None where it was not measured."""
-    values = [
+def values(folder: Path, name: str) -> list[float]:
+    """Returns what was measured of a benchmark without parameters, of each run that did."""
+    return [
         value
         for result in iter_results(str(folder))
-        if YARDSTICK in result.get_all_result_keys()
-        for value in result.get_result_value(YARDSTICK, [])
+        if name in result.get_all_result_keys()
+        for value in result.get_result_value(name, [])
         if value is not None
     ]
-    return median(values) if values else None
+
+
+def speed(folder: Path) -> float | None:
+    """Returns the median seconds of ``YARDSTICK``, or None where it was not measured."""
+    found = values(folder, YARDSTICK)
+    return median(found) if found else None
 
 
 def section(folder: Path) -> str:
     """Returns the part of a page that tells it."""
     found, yardstick = seconds(folder), speed(folder)
-    there = f", where the runtime's initialization takes {yardstick:.2g} s" if yardstick else ""
+    there = f", where the runtime's initialization takes {yardstick:.2g} s by the steady clock" if yardstick else ""
     rows = "\n".join(f"| {part} | {duration:.1f} |" for part, duration in found.items())
     return f"## Cost\n\nSeconds of a run, {sum(found.values()):.0f} in all{there}.\n\n| | s |\n|---|--:|\n{rows}\n"

@@ -297,13 +297,7 @@ def page(found: Sequence[Studied], folder: Path) -> str:
 
 def _machine(folder: Path) -> str:
     """Returns how far the machine's own speed differed, where it was measured."""
-    found = [
-        value
-        for result in iter_results(str(folder))
-        if SLOWNESS in result.get_all_result_keys()
-        for value in result.get_result_value(SLOWNESS, [])
-        if value is not None
-    ]
+    found = cost.values(folder, SLOWNESS)
     if not found:
         return ""
     return (
