@@ -3,7 +3,8 @@
 On a machine that others share, the same work takes a quarter longer in one minute than in another, and half as long
 again in some hours. So this clock measures, before and after what is timed, how long work takes that no commit changes,
 and counts what passed in between at that speed: its seconds are those of a machine on which the work always takes
-``NOMINAL_S``. What it says of the same call differs from run to run by a third to a half of what a watch says.
+``NOMINAL_S``. What it says of the same call varies from one moment to the next by half of what a watch says: of longer
+ones by less than that, of single short actions by more.
 
 It is for what is short: what happens within a second is not the same as what happens at its two ends. And what leaves
 the machine at work, as the end of a session does, would slow the work after it.
