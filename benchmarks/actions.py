@@ -59,7 +59,7 @@ server.run()
 class Command(SessionBenchmark):
     """Commands in the session's shell."""
 
-    version = "3"
+    version = "4"
 
     def time_simple_command(self) -> None:
         """Echo a word."""
@@ -86,10 +86,9 @@ class Command(SessionBenchmark):
 class Input(SessionBenchmark):
     """Input to a program that asks: from the answer to the end of the program."""
 
-    version = "2"
-    rounds = 1
+    version = "3"
     number = 1
-    repeat = 15
+    repeat = 5
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -119,7 +118,7 @@ ASKED_S = 0.02
 class File(SessionBenchmark):
     """Small files: 40 lines of text."""
 
-    version = "3"
+    version = "4"
 
     def prepare(self) -> None:
         """Write the file that is read and edited."""
@@ -148,7 +147,7 @@ class File(SessionBenchmark):
 class LargeFile(SessionBenchmark):
     """A file of 2 MB."""
 
-    version = "3"
+    version = "4"
 
     def setup(self) -> None:
         """Skip it in a quick run."""
@@ -170,9 +169,7 @@ class LargeFile(SessionBenchmark):
 class Copy(SessionBenchmark):
     """A file between this machine and the session."""
 
-    version = "2"
-    rounds = 1
-    repeat = (3, 10, 0.5)
+    version = "3"
     params = [[1000, 1_000_000, 10_000_000]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
 
@@ -217,10 +214,8 @@ class Copy(SessionBenchmark):
 class IPython(SessionBenchmark):
     """Cells in the session's kernel."""
 
-    version = "3"
+    version = "4"
     jupyter = True
-    rounds = 1  # its start takes longer than all samples
-    repeat = (5, 15, 2.0)
 
     def prepare(self) -> None:
         """Wait until the kernel is there."""
@@ -269,10 +264,11 @@ def served_page(runtime: Runtime | None) -> str:
 class Browser(SessionBenchmark):
     """Pages in the session's Chromium."""
 
-    version = "3"
+    version = "4"
+    own_class = True  # what a browser does beside others is not known
     rounds = 1  # its start takes longer than all samples
     number = 1
-    repeat = 5
+    repeat = 6
     warmup_time = 0.0
 
     def prepare(self) -> None:
@@ -295,10 +291,11 @@ class Browser(SessionBenchmark):
 class Mcp(SessionBenchmark):
     """A tool of an MCP server that lives in the session, called as OpenHands calls it: with a new client each time."""
 
-    version = "2"
+    version = "3"
+    own_class = True  # its server stays
     rounds = 1
     number = 1
-    repeat = 5
+    repeat = 6
     warmup_time = 0.0
 
     def prepare(self) -> None:

@@ -26,8 +26,8 @@ from benchmarks.common import (
 from benchmarks.once import MeasuredOnce
 from benchmarks.session import shared_session
 
-#: Commands that each session runs in one measurement, and the measurements, of which the median counts.
-ACTIONS, MEASUREMENTS = 10, 1 if quick() else 5
+#: Commands that each session runs in one measurement, and the turns in which all is measured. The median counts.
+ACTIONS, TURNS = 10, 1 if quick() else 4
 
 #: Sessions at once, at most.
 MOST = 4 if quick() else 16
@@ -55,23 +55,14 @@ class _Sessions:
         for runtime in self.runtimes:
             leave(runtime)
 
-    def seconds(self, work: Callable[[Runtime], None], runtimes: list[Runtime]) -> float:
-        """Return how long it takes until all of these have done the work, side by side."""
-        with ThreadPoolExecutor(len(runtimes)) as pool:
-            self._warm_up(pool, runtimes)
-            return seconds(self._side_by_side, pool, work, runtimes)
 
-    def median_seconds(self, work: Callable[[Runtime], None], runtimes: list[Runtime]) -> float:
-        """Return the median of several times that they do, by the steady clock."""
-        with ThreadPoolExecutor(len(runtimes)) as pool:
-            self._warm_up(pool, runtimes)
-            return median(clock.seconds(self._side_by_side, pool, work, runtimes) for _ in range(MEASUREMENTS))
+def _warm_up(pool: Executor, runtimes: list[Runtime]) -> None:
+    _side_by_side(pool, lambda runtime: act(runtime, CmdRunAction("echo warm"), "warm"), runtimes)
 
-    def _warm_up(self, pool: Executor, runtimes: list[Runtime]) -> None:
-        self._side_by_side(pool, lambda runtime: act(runtime, CmdRunAction("echo warm"), "warm"), runtimes)
 
-    def _side_by_side(self, pool: Executor, work: Callable[[Runtime], object], runtimes: list[Runtime]) -> None:
-        list(pool.map(work, runtimes))
+def _side_by_side(pool: Executor, work: Callable[[Runtime], object], runtimes: list[Runtime]) -> None:
+    """Have all of these do the work, each in a thread of its own."""
+    list(pool.map(work, runtimes))
 
 
 #: Seconds of an action by what it is and by how many sessions there are.
@@ -81,7 +72,7 @@ Measured = dict[tuple[str, int], float]
 class Sessions(_Sessions, MeasuredOnce[Measured]):
     """Sessions that act at once: how long an action takes of the whole, which falls while cores are free."""
 
-    version = "3"
+    version = "4"
     params = [[1, 4, 16]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["sessions"]  # noqa: RUF012
 
@@ -91,17 +82,22 @@ class Sessions(_Sessions, MeasuredOnce[Measured]):
             not_when_quick()
 
     def measure(self) -> Measured:
-        """Connect them, and measure all, the fewest first."""
-        found: Measured = {}
+        """Connect them, and measure all in turn, fewer sessions more often: each number of them does as much."""
+        times: dict[tuple[str, int], list[float]] = {}
         self.connect(MOST)
         try:
-            for count in (each for each in self.params[0] if each <= MOST):
-                some = self.runtimes[:count]
-                found["commands", count] = self.median_seconds(_commands, some) / (count * ACTIONS)
-                found["files", count] = self.median_seconds(_files, some) / (count * 2)
+            with ThreadPoolExecutor(MOST) as pool:
+                for count in [each for each in self.params[0] if each <= MOST] * TURNS:
+                    some = self.runtimes[:count]
+                    _warm_up(pool, some)
+                    for _ in range(MOST // count):
+                        commands_s = clock.seconds(_side_by_side, pool, _commands, some) / (count * ACTIONS)
+                        files_s = clock.seconds(_side_by_side, pool, _files, some) / (count * 2)
+                        times.setdefault(("commands", count), []).append(commands_s)
+                        times.setdefault(("files", count), []).append(files_s)
         finally:
             self.disconnect()
-        return found
+        return {measured: median(seconds) for measured, seconds in times.items()}
 
     def track_rapid_commands(self, count: int) -> float:
         """Return the seconds of all by the number of commands."""
@@ -145,8 +141,10 @@ class Utilisation(_Sessions):
 
     def track_slowdown(self) -> float:
         """Return how many times longer a computation takes on all cores at once than alone; 1 is ideal."""
-        alone = self.seconds(_compute, self.runtimes[:1])
-        return self.seconds(_compute, self.runtimes) / alone
+        with ThreadPoolExecutor(len(self.runtimes)) as pool:
+            _warm_up(pool, self.runtimes)
+            alone = seconds(_side_by_side, pool, _compute, self.runtimes[:1])
+            return seconds(_side_by_side, pool, _compute, self.runtimes) / alone
 
     track_slowdown.pretty_name = "Computation on all cores, beside one alone"  # type: ignore[attr-defined]
 
@@ -155,15 +153,15 @@ def _compute(runtime: Runtime) -> None:
     act(runtime, CmdRunAction(f"for ((i = 0; i < {LOOPS}; i++)); do :; done; echo computed"), "computed")
 
 
-#: Sessions that come and go.
-COME_AND_GO = 4
+#: Sessions that come and go in one measurement, and the measurements, of which the median counts.
+COME_AND_GO, MEASUREMENTS = 4, 2
 
 
 class Churn:
     """Sessions that come and go."""
 
     timeout = 180.0
-    version = "2"
+    version = "3"
     unit = "seconds"
 
     def setup(self) -> None:
@@ -173,7 +171,8 @@ class Churn:
     def track_session(self) -> float:
         """Return the seconds of a session from its beginning over one command to its end, two at a time."""
         with shared_session(), ThreadPoolExecutor(2) as pool:  # the one that is there before: its start is not counted
-            return clock.seconds(lambda: list(pool.map(_live, range(COME_AND_GO)))) / COME_AND_GO
+            times = [clock.seconds(lambda: list(pool.map(_live, range(COME_AND_GO)))) for _ in range(MEASUREMENTS)]
+            return median(times) / COME_AND_GO
 
     track_session.pretty_name = "Sessions that come and go"  # type: ignore[attr-defined]
 

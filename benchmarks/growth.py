@@ -1,7 +1,7 @@
 """How cost grows: with payload, output, age of the session, number of sessions, length of the workflow.
 
-It is the shape of a curve that counts here, not the last percent of a value. So all values of a curve are measured in
-one process, one after the other; and none in a quick run, since the first of each is what ``actions`` measures.
+It is the shape of a curve that counts here, not the last percent of a value. So all values of all curves of a session
+are measured in one process, in turn; and none in a quick run, since the first of each is what ``actions`` measures.
 """
 
 from __future__ import annotations
@@ -32,14 +32,22 @@ from benchmarks.session import shared_session
 
 _KB, _MB = 1000, 1_000_000
 
-#: Calls for each value, of which the median counts: as many as fit into so many seconds, and no fewer than these.
-MEASURE_S, LEAST = 0.3, 3
+#: Turns in which all is measured, one curve after the other: what is measured all at once differs more from run to run.
+TURNS = 3
 
-#: Commands that are timed in a session of some age.
+#: Calls for each value in each turn, after one that does not count: as many as fit into so many seconds, and no fewer.
+MEASURE_S, LEAST = 0.1, 2
+
+#: Commands that are timed in a session of some age, and where so many sessions live.
 TIMED = 50
 
+#: What is measured: a value of one of the curves. And what was found for each.
+Point = tuple[str, int]
+Points = dict[Point, float]
+Seconds = dict[Point, list[float]]
 
-class Curve[Of](MeasuredOnce[dict[Of, float]]):
+
+class Curve[Found](MeasuredOnce[Found]):
     """Base of what is measured for each value of one parameter.
 
     Attributes:
@@ -56,37 +64,84 @@ class Curve[Of](MeasuredOnce[dict[Of, float]]):
         if value > self.usually:
             only_on_request()
 
-    def values(self) -> list[int]:
+    @classmethod
+    def values(cls) -> list[int]:
         """Return those that are to be measured."""
-        return [value for value in self.params[0] if value <= self.usually or requested()]
+        return [value for value in cls.params[0] if value <= cls.usually or requested()]
 
 
-class Payload(Curve[tuple[str, int]]):
+class _InTurns(Curve[dict[str, Points | str]]):
+    """Curves that are measured in turn; what one of them cannot be measured for is no matter to the others."""
+
+    def measure(self) -> dict[str, Points | str]:
+        """Measure them; return the points of each class, or what was wrong there."""
+        seconds: dict[str, Seconds] = {}
+        wrong: dict[str, str] = {}
+        keep_warm(0)
+        with shared_session() as runtime:
+            curves = [Payload, Output, Workflow, Age] * TURNS
+            for curve in curves[:-1]:  # a session ages for as long as all others take: once less often
+                name = curve.__name__
+                if name not in wrong:
+                    try:
+                        curve.turn(runtime, seconds.setdefault(name, {}))
+                    except Exception as error:
+                        wrong[name] = f"{type(error).__name__}: {error}"
+        return {name: _medians(points) for name, points in seconds.items()} | wrong
+
+    @classmethod
+    def turn(cls, runtime: Runtime, seconds: Seconds) -> None:
+        """Measure the curve once more."""
+        raise NotImplementedError
+
+    def point(self, kind: str, value: int) -> float:
+        """Return what was found there.
+
+        Raises:
+            AssertionError: it could not be measured.
+        """
+        found = self.measured()[type(self).__name__]
+        if isinstance(found, str):
+            raise AssertionError(found)
+        return found[kind, value]
+
+
+def _medians(seconds: Seconds) -> Points:
+    return {point: median(found) for point, found in seconds.items()}
+
+
+def _time[**P](found: list[float], call: Callable[P, object], *args: P.args, **options: P.kwargs) -> None:
+    """Add how long a call takes, some times, after one that does not count."""
+    call(*args, **options)
+    end, least = time.perf_counter() + MEASURE_S, len(found) + LEAST
+    while len(found) < least or time.perf_counter() < end:
+        found.append(clock.seconds(call, *args, **options))
+
+
+class Payload(_InTurns):
     """Files of 1 B to 100 MB."""
 
-    version = "3"
+    version = "4"
     params = [[1, _KB, 100 * _KB, _MB, 10 * _MB, 100 * _MB]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["bytes"]  # noqa: RUF012
     usually = 10 * _MB
 
-    def measure(self) -> dict[tuple[str, int], float]:
+    @classmethod
+    def turn(cls, runtime: Runtime, seconds: Seconds) -> None:
         """Write and read them."""
         path, line = "/workspace/payload.txt", "x" * 99 + "\n"
-        found = {}
-        with shared_session() as runtime:
-            for size in self.values():
-                write = FileWriteAction(path, (line * (size // len(line) + 1))[:size])
-                found["write", size] = _median_seconds(act, runtime, write, "")
-                found["read", size] = _median_seconds(read_whole, runtime, path, size)
-        return found
+        for size in cls.values():
+            write = FileWriteAction(path, (line * (size // len(line) + 1))[:size])
+            _time(seconds.setdefault(("write", size), []), act, runtime, write, "")
+            _time(seconds.setdefault(("read", size), []), read_whole, runtime, path, size)
 
     def track_write(self, size: int) -> float:
         """Return the seconds of writing one."""
-        return self.measured()["write", size]
+        return self.point("write", size)
 
     def track_read(self, size: int) -> float:
         """Return the seconds of reading one."""
-        return self.measured()["read", size]
+        return self.point("read", size)
 
     track_write.pretty_name = "File write by size"  # type: ignore[attr-defined]
     track_write.unit = "seconds"  # type: ignore[attr-defined]
@@ -94,48 +149,46 @@ class Payload(Curve[tuple[str, int]]):
     track_read.unit = "seconds"  # type: ignore[attr-defined]
 
 
-class Output(Curve[int]):
+class Output(_InTurns):
     """Commands that print 1 to 100,000 lines."""
 
-    version = "3"
+    version = "4"
     unit = "seconds"
     params = [[1, 100, 10_000, 100_000]]  # noqa: RUF012
     param_names = ["lines"]  # noqa: RUF012
     usually = 100_000
 
-    def measure(self) -> dict[int, float]:
+    @classmethod
+    def turn(cls, runtime: Runtime, seconds: Seconds) -> None:
         """Print them."""
-        with shared_session() as runtime:
-            return {lines: _median_seconds(_print, runtime, lines) for lines in self.values()}
+        for lines in cls.values():
+            _time(seconds.setdefault(("lines", lines), []), act, runtime, CmdRunAction(f"seq {lines}"), str(lines))
 
     def track_lines(self, lines: int) -> float:
         """Return the seconds of such a command."""
-        return self.measured()[lines]
+        return self.point("lines", lines)
 
     track_lines.pretty_name = "Command by lines of output"  # type: ignore[attr-defined]
 
 
-def _print(runtime: Runtime, lines: int) -> None:
-    act(runtime, CmdRunAction(f"seq {lines}"), str(lines))
-
-
-class Workflow(Curve[int]):
+class Workflow(_InTurns):
     """Workflows of 1 to 100 actions."""
 
-    version = "3"
+    version = "4"
     unit = "seconds"
     params = [[1, 10, 50, 100]]  # noqa: RUF012
     param_names = ["actions"]  # noqa: RUF012
     usually = 100
 
-    def measure(self) -> dict[int, float]:
+    @classmethod
+    def turn(cls, runtime: Runtime, seconds: Seconds) -> None:
         """Run them."""
-        with shared_session() as runtime:
-            return {actions: _median_seconds(_work, runtime, actions) for actions in self.values()}
+        for actions in cls.values():
+            _time(seconds.setdefault(("actions", actions), []), _work, runtime, actions)
 
     def track_actions(self, actions: int) -> float:
         """Return the seconds of such a workflow."""
-        return self.measured()[actions]
+        return self.point("actions", actions)
 
     track_actions.pretty_name = "Workflow by number of actions"  # type: ignore[attr-defined]
 
@@ -152,34 +205,37 @@ def _work(runtime: Runtime, actions: int) -> None:
             act(runtime, FileReadAction(path), f"text {number - 1}")
 
 
-class Age(Curve[int]):
-    """A session that has run many actions already."""
+class Age(_InTurns):
+    """A session that has run many actions already; one in each turn."""
 
-    version = "3"
+    version = "4"
     unit = "seconds"
     params = [[1, 100, 1000, 10_000]]  # noqa: RUF012
     param_names = ["actions before"]  # noqa: RUF012
     usually = 1000
 
-    def measure(self) -> dict[int, float]:
-        """Let one session age, and look at it at each age."""
-        found, done = {}, 0
-        with shared_session() as runtime:
-            for age in self.values():
+    @classmethod
+    def turn(cls, runtime: Runtime, seconds: Seconds) -> None:
+        """Let a session age, and look at it at each age."""
+        done = 0
+        young = connected_runtime()
+        try:
+            for age in cls.values():
                 for number in range(done, age):
-                    _echo(runtime, str(number))
-                found[age] = _median_command(runtime)
+                    _echo(young, str(number))
+                seconds.setdefault(("age", age), []).extend(_commands_seconds(young))
                 done = age + TIMED
-        return found
+        finally:
+            young.close()
 
     def track_command(self, age: int) -> float:
         """Return the median of a simple command (seconds)."""
-        return self.measured()[age]
+        return self.point("age", age)
 
     track_command.pretty_name = "Simple command by age of the session"  # type: ignore[attr-defined]
 
 
-class _Living(Curve[tuple[str, int]]):
+class _Living(Curve[Points]):
     """Sessions that live at the same time, on a cluster of their own, below this process."""
 
     timeout = 600.0
@@ -187,21 +243,23 @@ class _Living(Curve[tuple[str, int]]):
     param_names = ["sessions"]  # noqa: RUF012
     usually = 4
 
-    def measure(self) -> dict[tuple[str, int], float]:
-        """Connect more and more of them, each of which has done something."""
-        keep_warm(0)
-        found = {}
-        with closing(_more_and_more(self.values())) as living:
+    def measure(self) -> Points:
+        """Connect more and more of them, each of which has done something, and end them again."""
+        memory: Points = {}
+        seconds: Seconds = {}
+        with closing(_more_and_fewer(self.values())) as living:
             for runtimes in living:
-                found["MB", len(runtimes)] = sessions_mb() / len(runtimes)
-                found["seconds", len(runtimes)] = _median_command(runtimes[-1])
-        return found
+                count = len(runtimes)
+                if ("MB", count) not in memory:  # not what is left when others have ended
+                    memory["MB", count] = sessions_mb() / count
+                seconds.setdefault(("seconds", count), []).extend(_commands_seconds(runtimes[-1]))
+        return memory | _medians(seconds)
 
 
 class Sessions(_Living):
     """What a session takes of time where many live."""
 
-    version = "4"
+    version = "5"
     unit = "seconds"
 
     def track_command(self, count: int) -> float:
@@ -224,33 +282,26 @@ class SessionsMemory(_Living):
     track_each.pretty_name = "Memory of a session by sessions that live"  # type: ignore[attr-defined]
 
 
-def _more_and_more(counts: list[int]) -> Generator[list[Runtime]]:
-    """Yield so many sessions that live at the same time, each of which has been used; end them."""
+def _more_and_fewer(counts: list[int]) -> Generator[list[Runtime]]:
+    """Yield so many sessions that live at the same time, each of which has been used, and then fewer again."""
+    keep_warm(0)
     runtimes: list[Runtime] = []
     try:
-        for count in counts:
+        for count in [*counts, *reversed(counts)]:
             while len(runtimes) < count:
                 runtimes.append(connected_runtime())
                 _echo(runtimes[-1], "benchmark")
+            while len(runtimes) > count:
+                runtimes.pop().close()
             yield runtimes
     finally:
         for runtime in runtimes:
             leave(runtime)
 
 
-def _median_command(runtime: Runtime) -> float:
-    return median(clock.seconds(_echo, runtime, f"timed {number}") for number in range(TIMED))
+def _commands_seconds(runtime: Runtime) -> list[float]:
+    return [clock.seconds(_echo, runtime, f"timed {number}") for number in range(TIMED)]
 
 
 def _echo(runtime: Runtime, words: str) -> None:
     act(runtime, CmdRunAction(f"echo {words}"), words)
-
-
-def _median_seconds[**P](call: Callable[P, object], *args: P.args, **options: P.kwargs) -> float:
-    """Return how long a call takes, after one that does not count."""
-    call(*args, **options)
-    times: list[float] = []
-    end = time.perf_counter() + MEASURE_S
-    while len(times) < LEAST or time.perf_counter() < end:
-        times.append(clock.seconds(call, *args, **options))
-    return median(times)

@@ -37,12 +37,12 @@ class Initialization:
     """From ``RayRuntime(...)`` with no cluster to a session that can act, modules imported, Ray's too."""
 
     timeout = 180.0
-    version = "3"
+    version = "4"
     timer = clock
     # One sample is seconds long, and a second call in it would find the cluster of the first.
     number = 1
-    repeat = 3
-    rounds = 1
+    repeat = 1
+    rounds = 3
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -67,11 +67,11 @@ class Cluster:
     """The private cluster alone, without a session."""
 
     timeout = 180.0
-    version = "2"
+    version = "3"
     timer = clock
     number = 1
-    repeat = 2
-    rounds = 1
+    repeat = 1
+    rounds = 2
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -96,11 +96,11 @@ class Connection:
     """A process that connects to a cluster that runs already."""
 
     timeout = 120.0
-    version = "2"
+    version = "3"
     timer = clock
-    rounds = 1
+    rounds = 3
     number = 1
-    repeat = 7
+    repeat = 3
     warmup_time = 0.0
 
     def setup(self) -> None:
@@ -125,15 +125,14 @@ class FirstAction(SessionBenchmark):
     """The first action of a new session, and the session's end; the session before ends first."""
 
     timeout = 180.0
-    version = "1"
-    rounds = 1  # each sample has a session of its own
+    version = "2"
+    rounds = 2
     number = 1
-    repeat = 3
+    repeat = 2  # each sample has a session of its own
     warmup_time = 0.0
 
     def setup(self) -> None:
         """Connect a session."""
-        keep_warm(0)
         super().setup()
         self.opened = connected_runtime()
 
@@ -151,7 +150,7 @@ class FirstAction(SessionBenchmark):
         self.opened.close()
 
     time_first_action.pretty_name = "First action of a session"  # type: ignore[attr-defined]
-    time_first_action.version = "2"  # type: ignore[attr-defined]
+    time_first_action.version = "3"  # type: ignore[attr-defined]
     time_close.pretty_name = "End of a session"  # type: ignore[attr-defined]
     # By a watch: what it leaves behind would slow the clock.
     time_close.timer = time.perf_counter  # type: ignore[attr-defined]
@@ -174,7 +173,6 @@ class FirstPage(SessionBenchmark):
     def setup(self, starts_with: str) -> None:
         """Connect a session, serve a page in it, and give a browser the time to start."""
         only_on_request()
-        keep_warm(0)
         _warm_browser(starts_with == "session")
         super().setup(starts_with)
         self.opened = connected_runtime()
@@ -225,7 +223,7 @@ class Allocation(MeasuredOnce[dict[tuple[str, str], float]]):
 
     def measure(self) -> dict[tuple[str, str], float]:
         """Measure both on an idle cluster, and then while a session keeps all cores busy."""
-        with shared_session() as first:
+        with shared_session(own=True) as first:
             found = _allocations("idle")
             loop = "while :; do :; done"
             act(first, CmdRunAction(f"for i in $(seq {os.cpu_count()}); do ({loop}) & done; echo busy"), "busy")
@@ -270,16 +268,11 @@ class NewSession(SessionBenchmark):
     """A further session on a cluster that runs already, beside the first one of this process; none is kept warm."""
 
     timeout = 180.0
-    version = "4"
-    rounds = 1  # each sample has a session of its own
+    version = "5"
+    rounds = 2
     number = 1
-    repeat = 3
+    repeat = 2
     warmup_time = 0.0
-
-    def setup(self) -> None:
-        """Connect the first."""
-        keep_warm(0)
-        super().setup()
 
     def time_new_session(self) -> None:
         """Connect, and close again."""
@@ -293,18 +286,18 @@ class WarmSession(SessionBenchmark):
     """A further session, where one is kept warm."""
 
     timeout = 180.0
-    version = "2"
+    version = "3"
     own_session = True  # what is kept alive fills no pool
-    rounds = 1  # each sample waits
+    warm_sessions = 1
+    rounds = 2
     number = 1
-    repeat = 3
+    repeat = 2  # each sample waits
     warmup_time = 0.0
 
     opened: Runtime | None = None
 
     def setup(self) -> None:
         """End the session of the sample before, and let the next one become warm meanwhile."""
-        keep_warm(1)
         super().setup()
         if self.opened is not None:
             self.opened.close()

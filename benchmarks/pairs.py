@@ -156,7 +156,7 @@ class Beside:
         return Pair(self._benchmark(workflows.Workflow).time_multi_step, _both(self._calls(8), programs(2)), 0.5)
 
     def session(self) -> Pair:
-        return Pair(lambda: connected_runtime().close(), lambda: BareActor().close(), 0.0, least=2, warm_up_s=0.0)
+        return Pair(lambda: connected_runtime().close(), lambda: BareActor().close(), 0.0, least=1, warm_up_s=0.0)
 
     def _benchmark[Of: SessionBenchmark](self, kind: type[Of], *parameters: Any) -> Of:
         """Return one whose operations can be called; it acts in the session that is here."""
@@ -206,10 +206,6 @@ FURTHER_PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "simple workflow / 3 bare actor calls": Beside.simple_workflow,
     "text-processing workflow / 6 bare actor calls, 1 program": Beside.text_workflow,
     "multi-step workflow / 8 bare actor calls, 2 programs": Beside.multi_step_workflow,
-}
-
-#: Those that take so long that only some rounds have them.
-RARE_PAIRS: dict[str, Callable[[Beside], Pair]] = {
     "session and its end / bare actor": Beside.session,
 }
 

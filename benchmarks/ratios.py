@@ -17,16 +17,13 @@ from benchmarks.awake import awake
 from benchmarks.clock import speed
 from benchmarks.common import act, keep_warm, not_when_quick, only_on_request, quick, requested
 from benchmarks.once import MeasuredOnce
-from benchmarks.pairs import FURTHER_PAIRS, PAIRS, RARE_PAIRS, REQUESTED_PAIRS, Beside, Pair
+from benchmarks.pairs import FURTHER_PAIRS, PAIRS, REQUESTED_PAIRS, Beside, Pair
 from benchmarks.references import BareBrowser
 from benchmarks.session import shared_session
 
 #: How often all pairs are measured, each time with sessions and references of their own: two of the same differ by more
 #: than one does from one moment to the next, in reading 1 MB by 4 %.
-ROUNDS = 1 if quick() else 6
-
-#: Of so many rounds, one has the rare pairs; not the first, which is often an outlier.
-RARELY = 3
+ROUNDS = 1 if quick() else 5
 
 #: Seconds for which the speed of the machine is measured, before each pair and after it.
 SPEED_S = 0.01
@@ -55,8 +52,8 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
     """The median of an operation, of its reference, and of the one over the other; or why there is none."""
 
     timeout = 400.0
-    version = "7"
-    params = [[*PAIRS, *FURTHER_PAIRS, *RARE_PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
+    version = "8"
+    params = [[*PAIRS, *FURTHER_PAIRS, *REQUESTED_PAIRS]]  # noqa: RUF012 (asv's own way to declare them)
     param_names = ["pair"]  # noqa: RUF012
 
     def setup(self, pair: str) -> None:
@@ -137,19 +134,16 @@ class BrowserRatio(MeasuredOnce[Found]):
 
 def _in_rounds() -> dict[str, Found | str]:
     rounds: dict[str, list[Found | str]] = {}
-    for number in range(ROUNDS):
+    for _ in range(ROUNDS):
         with closing(Beside()) as beside, awake():
-            for name, pair in _pairs_of(number).items():
+            for name, pair in _pairs().items():
                 rounds.setdefault(name, []).append(_measure(pair, beside))
     return {name: _together(found) for name, found in rounds.items()}
 
 
-def _pairs_of(number: int) -> Mapping[str, Callable[[Beside], Pair]]:
-    """Return what a round measures, by its number."""
-    pairs = PAIRS | (REQUESTED_PAIRS if requested() else {})
-    if quick():
-        return pairs
-    return pairs | FURTHER_PAIRS | (RARE_PAIRS if number % RARELY == 1 else {})
+def _pairs() -> Mapping[str, Callable[[Beside], Pair]]:
+    """Return what a round measures."""
+    return PAIRS | ({} if quick() else FURTHER_PAIRS) | (REQUESTED_PAIRS if requested() else {})
 
 
 def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:

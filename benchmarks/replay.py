@@ -23,7 +23,7 @@ class Replay:
     version = "2"
     timeout = 180.0
     number = 1
-    repeat = 2
+    repeat = 1  # it takes as long each time
     rounds = 1
     warmup_time = 0.0
 

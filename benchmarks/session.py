@@ -1,9 +1,8 @@
 """The session that a benchmark acts in.
 
 asv has a process for each benchmark, and to start a session for each would take longer than what is measured there. So
-the benchmarks of a class have one session, one after the other, in each round of asv: each that went well leaves it to
-the next, which attaches to it. In a quick run, which calls each once, so do those of all classes; those with a kernel
-have another.
+the benchmarks have one session, one after the other: each that went well leaves it to the next, which attaches to it.
+Those with a kernel have another.
 """
 
 from __future__ import annotations
@@ -22,16 +21,21 @@ from openhands.runtime.base import Runtime
 
 from benchmarks.board import Board
 from benchmarks.clock import clock
-from benchmarks.common import connected_runtime, leave, quick, runtime_class, shared_cluster
+from benchmarks.common import connected_runtime, keep_warm, leave, quick, runtime_class, shared_cluster
 
 #: Ids of the sessions that are there, and the benchmarks that they are left to: "" where one has it, or had and failed.
 _LEFT = Board("sessions left")
 
 
 @contextmanager
-def shared_session(*, jupyter: bool = False) -> Generator[Runtime]:
-    """Have a session on the cluster that the commit's benchmarks share, to be measured once; end it."""
-    heirs = _all_of_a_quick_run(jupyter)
+def shared_session(*, jupyter: bool = False, own: bool = False) -> Generator[Runtime]:
+    """Have a session on the cluster that the commit's benchmarks share, to be measured once.
+
+    Args:
+        jupyter: whether it has a kernel.
+        own: whether it is a new one, which ends with this: nobody is to have what is done in it.
+    """
+    heirs = "" if own else _all(jupyter)
     runtime = _begin(heirs, jupyter=jupyter)
     try:
         yield runtime
@@ -40,25 +44,36 @@ def shared_session(*, jupyter: bool = False) -> Generator[Runtime]:
 
 
 class SessionBenchmark:
-    """Base of the benchmarks that act in a session: one for all of the samples, warmed up before them."""
+    """Base of the benchmarks that act in a session: one for all of the samples, warmed up before them.
+
+    Attributes:
+        jupyter: whether it has a kernel.
+        own_session: whether it is none that another benchmark has left.
+        own_class: whether it is left to those of its class alone, but for a quick run: it holds what others had better
+            not be measured beside.
+        warm_sessions: those that are kept warm beside it.
+    """
 
     jupyter = False
-    own_session = False  # not one that another benchmark has left
+    own_session = False
+    own_class = False
+    warm_sessions = 0
     timeout = 120.0
     timer: Callable[[], float] = clock
-    # 5 to 15 samples in at most 1 s, each of as many calls as take 0.03 s: ten times the clock's work, and short enough
-    # that the machine is much the same at both ends. Where two commits are compared, in each of two rounds over the
-    # suite: `asv continuous` takes them in turn, round by round.
-    rounds = int(os.environ.get("BENCHMARK_ROUNDS", "1"))
-    warmup_time = 0.1
+    # Each of three rounds over the suite has up to 5 samples: the speed of this machine stays for some ten seconds what
+    # it is, so that what is measured all at once differs from run to run by 1.5 times as much. A sample is of as many
+    # calls as take 0.03 s: ten times the clock's work, and short enough that the machine is much the same at both ends.
+    rounds = 3
+    warmup_time = 0.05
     sample_time = 0.03
-    repeat: int | tuple[int, int, float] = (5, 15, 1.0)
+    repeat: int | tuple[int, int, float] = (2, 5, 0.35)
     unit = "seconds"
 
     runtime: Runtime | None = None
 
     def setup(self, *parameters: Any) -> None:
         """Connect the session and prepare it, before the first sample alone."""
+        keep_warm(self.warm_sessions)
         if self.runtime is None:
             self.runtime = _begin(self._heirs(), jupyter=self.jupyter)
             self.prepare(*parameters)
@@ -75,11 +90,14 @@ class SessionBenchmark:
     def _heirs(self) -> str:
         if self.own_session:
             return ""
-        return _all_of_a_quick_run(self.jupyter) or f"{type(self).__module__}.{type(self).__qualname__}"
+        if self.own_class and not quick():
+            return f"{type(self).__module__}.{type(self).__qualname__}"
+        return _all(self.jupyter)
 
 
-def _all_of_a_quick_run(jupyter: bool) -> str:
-    return f"all, jupyter={jupyter}" if quick() else ""
+def _all(jupyter: bool) -> str:
+    """Return the name of those who share a session, with a kernel or without."""
+    return f"all, jupyter={jupyter}"
 
 
 def _begin(heirs: str, *, jupyter: bool) -> Runtime:
@@ -90,7 +108,7 @@ def _begin(heirs: str, *, jupyter: bool) -> Runtime:
     shared_cluster()
     left: dict[str, str] = _LEFT.read() or {}
     mine = next((sid for sid, to in left.items() if heirs and to == heirs), None)
-    stay = {sid: to for sid, to in left.items() if quick() and to and sid != mine}
+    stay = {sid: to for sid, to in left.items() if to in (_all(False), _all(True)) and sid != mine}
     runtime = _connected(mine, kept=bool(heirs), jupyter=jupyter)
     _LEFT.write({**stay, runtime.sid: ""})
     for sid in left.keys() - stay.keys() - {runtime.sid}:

@@ -19,7 +19,7 @@ _PROGRAM = "def area(width, height):\n    return width + height\n\n\nprint(area(
 class Workflow(SessionBenchmark):
     """Workflows of up to twenty actions."""
 
-    version = "3"
+    version = "4"
 
     def time_multi_step(self) -> None:
         """Write a program, run it, find the fault, mend it, run it again: eight actions."""
@@ -66,10 +66,8 @@ class Workflow(SessionBenchmark):
 class DataProcessing(SessionBenchmark):
     """A workflow in the kernel: files there, cells on them."""
 
-    version = "2"
+    version = "3"
     jupyter = True
-    rounds = 1  # its start takes longer than all samples
-    repeat = (5, 15, 2.0)
 
     def prepare(self) -> None:
         """Wait until the kernel is there."""

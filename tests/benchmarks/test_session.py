@@ -27,6 +27,9 @@ class Other(Probe):
 class Alone(Probe):
     own_session = True
 
+class Apart(Probe):
+    own_class = True
+
 def run(probe, fate):
     probe.setup()
     try:
@@ -35,8 +38,9 @@ def run(probe, fate):
         probe.teardown()
 
 for kind, fate, quick in (
-    (Probe, "works", "0"), (Probe, "fails", "0"), (Probe, "works", "0"), (Probe, "dies", "0"), (Other, "works", "0"),
-    (Alone, "works", "0"), (Probe, "works", "1"), (Alone, "works", "1"), (Other, "works", "1"),
+    (Probe, "works", "0"), (Probe, "fails", "0"), (Probe, "works", "0"), (Probe, "dies", "0"), (Probe, "works", "0"),
+    (Other, "works", "0"), (Alone, "works", "0"), (Apart, "works", "0"), (Apart, "works", "0"), (Other, "works", "0"),
+    (Apart, "works", "1"),
 ):
     os.environ["BENCHMARK_QUICK"] = quick
     if os.fork() == 0:
@@ -48,10 +52,10 @@ for kind, fate, quick in (
 """
 
 
-def test_a_session_is_left_to_the_next_of_its_class_or_of_a_quick_run_unless_a_benchmark_failed() -> None:
+def test_a_session_is_left_to_the_next_benchmark_that_may_have_it_unless_one_failed() -> None:
     said = run_python(PROGRAM, PYTHONPATH=str(ROOT)).stdout.splitlines()
     sids, found = zip(*(line.split(" ", 1) for line in said), strict=True)
     numbers = {sid: number for number, sid in enumerate(dict.fromkeys(sids), 1)}
-    assert [numbers[sid] for sid in sids] == [1, 1, 2, 2, 3, 4, 5, 6, 5]
-    new, same = "[] 1", "['seen'] 1"
-    assert list(found) == [new, same, new, same, new, new, new, "[] 2", same]
+    assert [numbers[sid] for sid in sids] == [1, 1, 2, 2, 3, 3, 4, 5, 5, 3, 3]
+    new, same, beside, same_beside = "[] 1", "['seen'] 1", "[] 2", "['seen'] 2"
+    assert list(found) == [new, same, new, same, new, same, beside, beside, same_beside, same, same]

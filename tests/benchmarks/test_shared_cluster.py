@@ -27,6 +27,8 @@ from benchmarks.session import SessionBenchmark
 from openhands.events.action import CmdRunAction
 
 class Probe(SessionBenchmark):
+    rounds = 1
+
     def track_first(self):
         act(self.runtime, CmdRunAction("(setsid sleep 1000 &) ; echo probe"), "probe")
         said = {"address": os.environ.get("RAY_ADDRESS"), "pid": os.getpid(), "parent": os.getppid()}
