@@ -95,8 +95,11 @@ soak: setup ## Do many actions and sessions, write docs/soak.md (ACTIONS=, OPENI
 	@echo "Written: docs/soak.md"
 
 test: setup ## Pass the tests, every behaviour once
-	@start=$$(date +%s); $(BIN)/python -m pytest -m "not long" $(PYTEST_FLAGS); \
-	echo "make test: $$(( $$(date +%s) - start )) s"
+	@start=$$(date +%s); status=0; mkdir -p .cache; \
+	$(BIN)/python -m pytest -m "not long and not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--junit-xml .cache/tests-side-by-side.xml $(PYTEST_FLAGS) || status=$$?; \
+	$(BIN)/python -m pytest -m "not long and alone" --junit-xml .cache/tests-alone.xml $(PYTEST_FLAGS) || status=$$?; \
+	echo "make test: $$(( $$(date +%s) - start )) s"; exit $$status
 
 test-long: setup ## Pass the tests that take longer, too
 	@start=$$(date +%s); $(BIN)/python -m pytest --timeout 3600 $(PYTEST_FLAGS); \

@@ -13,6 +13,8 @@ from nodes import Driver, Nodes
 from openhands_ray.config import Settings
 from openhands_ray.placement import Needs, Node, described
 
+pytestmark = pytest.mark.alone  # what is told depends on how soon a node is free again
+
 GIB = 2**30
 
 

@@ -17,6 +17,8 @@ import pytest
 from nodes import Driver
 from support import SECRET, below, clean_environment, gone, mentioning, run_python
 
+pytestmark = pytest.mark.alone  # a cluster may be slow, but not as slow as one that is frozen
+
 #: The commands, where a cluster has so many seconds to answer.
 IMPATIENT = "from openhands_ray import cli; cli.connection.PATIENCE_S = {}; cli.program()"
 

@@ -36,7 +36,10 @@ from openhands_ray.worker.sandbox import sandbox_problem
 if TYPE_CHECKING:
     from conftest import MakeRuntime
 
-pytestmark = pytest.mark.skipif(sandbox_problem() is not None, reason=str(sandbox_problem()))
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(sandbox_problem() is not None, reason=str(sandbox_problem())),
+]
 
 
 def each(failures: list[Failure]) -> pytest.MarkDecorator:

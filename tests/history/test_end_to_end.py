@@ -19,8 +19,8 @@ from asv.util import load_json
 from clone import Clone, clone_repository
 from project import git
 
-# A test waits for what the first of them measures: some five minutes, and some more beside other work.
-pytestmark = pytest.mark.timeout(1200)
+# A test waits for what the first of them measures: some five minutes. Beside other tests, times would be of these, too.
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(1200)]
 
 SLOWED = "actions.File.time_write"
 CONTROLS = ("actions.File.time_read", "actions.Command.time_simple_command")

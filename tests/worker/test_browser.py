@@ -23,7 +23,7 @@ from web_site import Site, serve
 
 from openhands_ray.worker.browser import HUNG, LOST_BEFORE, LOST_DURING, Browser, BrowserUnavailable
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(60)]
 
 Observation = dict[str, Any]
 

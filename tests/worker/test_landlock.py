@@ -13,7 +13,10 @@ from support import LocalSession
 
 from openhands_ray.worker.landlock import has_scopes
 
-pytestmark = pytest.mark.skipif(not has_scopes(), reason="The kernel's Landlock has no scopes (Linux 6.12)")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not has_scopes(), reason="The kernel's Landlock has no scopes (Linux 6.12)"),
+]
 
 _CONNECT = (
     "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1].replace('@', chr(0))); print('connected')"
