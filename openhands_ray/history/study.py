@@ -49,9 +49,12 @@ BLOCK = 3
 #: Long histories from which a threshold comes; those that are then counted; histories for each planted slowdown.
 TRAINING, COUNTED, PLANTED = 4, 1, 20
 
-#: Commits of a young history and of a long one with a planted slowdown, and of these from it on. asv takes a step for
-#: noise the sooner, the shorter the history is: the price of a step that it reckons with falls with the length.
-YOUNG, LONG, AFTER = 50, COMMITS, 10
+#: Commits of a young history and of a long one with a planted slowdown. asv takes a step for noise the sooner, the
+#: shorter the history is: the price of a step that it reckons with falls with the length.
+YOUNG, LONG = 50, COMMITS
+
+#: Commits from the planted one on: where it is looked for soon, and later.
+SOON, LATER = 10, 50
 
 #: Slowdowns that are asked about.
 SHARES = (0.1, 0.25, 0.5, 1.0)
@@ -85,9 +88,10 @@ class Studied:
         pairs: runs of the second half that are further than that above the one before.
         alarms: on the long histories resampled from the second half.
         commits: of those histories together.
-        young: the smallest slowdown of ``STEPS`` that is always found in a young history; None where the largest is
-            not.
-        smallest: that in a long history.
+        young: the smallest slowdown of ``STEPS`` that is always found soon in a young history; None where the largest
+            is not.
+        soon: that in a long history.
+        later: that in a long history, after more commits.
     """
 
     name: str
@@ -99,7 +103,8 @@ class Studied:
     alarms: int
     commits: int
     young: float | None
-    smallest: float | None
+    soon: float | None
+    later: float | None
 
 
 def series(folder: Path) -> dict[str, list[Sample]]:
@@ -179,16 +184,27 @@ def _spread(samples: Sequence[Sample]) -> float:
     return max(values) / min(values) - 1 if min(values) else math.inf
 
 
-def smallest_found(samples: Sequence[Sample], threshold: float, length: int, chance: random.Random) -> float | None:
-    """Returns the smallest slowdown that is found, where it is, in all of the histories in which it is planted."""
-    for slowdown in (step for step in STEPS if step >= threshold):
-        if all(_found(resampled(samples, length, chance), slowdown, threshold) for _ in range(PLANTED)):
+def smallest_found(
+    samples: Sequence[Sample], steps: Sequence[float], threshold: float, length: int, after: int, chance: random.Random
+) -> float | None:
+    """Returns the smallest slowdown that is found, where it is, in all of the histories in which it is planted.
+
+    Args:
+        samples: of which the histories are made.
+        steps: slowdowns that are tried.
+        threshold: above which the site tells it.
+        length: commits of a history.
+        after: commits of it that are slower, the last ones.
+        chance: for the histories.
+    """
+    for slowdown in steps:
+        if all(_found(resampled(samples, length, chance), slowdown, threshold, after) for _ in range(PLANTED)):
             return slowdown
     return None
 
 
-def _found(history: list[Sample], slowdown: float, threshold: float) -> bool:
-    planted = len(history) - AFTER
+def _found(history: list[Sample], slowdown: float, threshold: float, after: int) -> bool:
+    planted = len(history) - after
     slowed = [(value * (1 + slowdown), weight) for value, weight in history[planted:]]
     return any(abs(jump - planted) <= NEARBY for jump in _jumps(_steps(history[:planted] + slowed), threshold))
 
@@ -197,10 +213,13 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
     """Studies one benchmark. Its chances are its own, so that the same runs give the same answer."""
     chance = random.Random(name)
     if not any(value for value, _ in samples):  # failures: whatever is not zero is worse
-        return Studied(name, len(samples), 0.0, 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0, 0.0)
+        return Studied(name, len(samples), 0.0, 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0, 0.0, 0.0)
     half = len(samples) // 2
     first, second = samples[:half], samples[half:]
     threshold = least_threshold(first, chance)
+    steps = [step for step in STEPS if step >= threshold]
+    soon = smallest_found(second, steps, threshold, LONG, SOON, chance)
+    smaller = [step for step in steps if soon is None or step < soon]  # what is found soon is found later
     counted = [looks(resampled(second, COMMITS, chance)) for _ in range(COUNTED)]
     return Studied(
         name,
@@ -211,7 +230,9 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
         sum(after > (1 + threshold) * before for (before, _), (after, _) in pairwise(second)),
         sum(alarms(seen, threshold) for seen in counted),
         COUNTED * COMMITS,
-        *(smallest_found(second, threshold, length, chance) for length in (YOUNG, LONG)),
+        smallest_found(second, steps, threshold, YOUNG, SOON, chance),
+        soon,
+        smallest_found(second, smaller, threshold, LONG, LATER, chance) or soon,
     )
 
 
@@ -247,17 +268,18 @@ between them. `make aa` makes the runs, `make aa-study` this page.
 - The threshold is the smallest that gives no alarm on histories resampled from the first half of the runs, and is above
   the difference between any two of those: `openhands-ray check` has little else to go by.
 - The last columns are the smallest slowdowns that are always found with it, on their commit or one beside it: planted
-  in {planted} histories of {young} and of {long:,} commits, {after} before the end.
-  In a short history asv takes a step for noise that hangs together, until more commits follow.
+  in {planted} histories of {young} commits, {soon} before the end, and of {long:,}, {soon} and {later} before the end.
+  asv takes a step for noise that hangs together, the longer the shorter the history is, until more commits follow.
 
-So many always find a slowdown of so much, in the long histories; in the short ones, in brackets:
+So many always find a slowdown of so much once {later} commits have followed, in the long histories; in brackets, when
+only {soon} have:
 
 | benchmarks | | {shares} |
 |---|--:|{aligned}
 {kinds}
 
-| benchmark | runs | they differ by | threshold | alarms per 1,000 | found in {young} commits | in {long:,} |
-|---|--:|--:|--:|--:|--:|--:|
+| benchmark | runs | they differ by | threshold | alarms per 1,000 | found in {young} | in {long:,} | {later} later |
+|---|--:|--:|--:|--:|--:|--:|--:|
 {rows}
 
 {machine}{cost}"""
@@ -288,7 +310,8 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         planted=PLANTED,
         young=YOUNG,
         long=LONG,
-        after=AFTER,
+        soon=SOON,
+        later=LATER,
         rows="\n".join(map(_row, found)),
         machine=_machine(folder),
         cost=cost.section(folder),
@@ -317,8 +340,8 @@ def _kind(name: str) -> str:
 
 def _kind_row(kind: str, some: Sequence[Studied]) -> str:
     """Returns how many of these always find a slowdown of each of ``SHARES``."""
-    smallest, young = [each.smallest for each in some], [each.young for each in some]
-    counts = " | ".join(f"{_finding(share, smallest)} ({_finding(share, young)})" for share in SHARES)
+    later, soon = [each.later for each in some], [each.soon for each in some]
+    counts = " | ".join(f"{_finding(share, later)} ({_finding(share, soon)})" for share in SHARES)
     return f"| {kind} | {len(some)} | {counts} |"
 
 
@@ -328,7 +351,8 @@ def _finding(share: float, smallest: Sequence[float | None]) -> int:
 
 def _row(each: Studied) -> str:
     smallest = [
-        "none" if found is None else "any" if found == 0 else _percent(found) for found in (each.young, each.smallest)
+        "none" if found is None else "any" if found == 0 else _percent(found)
+        for found in (each.young, each.soon, each.later)
     ]
     rate = f"{1000 * each.alarms / each.commits:.1f}"
     spread = _percent(round(each.spread, 3))

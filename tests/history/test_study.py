@@ -36,16 +36,17 @@ def test_a_quiet_benchmark_needs_no_threshold_to_speak_of_and_shows_small_slowdo
 
     assert found.threshold == study.STEPS[0]
     assert (found.real, found.alarms) == (0, 0)
-    assert found.smallest is not None
+    assert found.soon is not None
+    assert found.later is not None
     assert found.young is not None
-    assert found.smallest <= found.young <= 0.1
+    assert found.later <= found.soon <= found.young <= 0.1
 
 
 def test_noise_hides_what_a_quiet_benchmark_shows() -> None:
     quiet, loud = study.study(NAME, noisy(0.01)), study.study(NAME, noisy(0.6))
 
-    assert quiet.smallest is not None
-    assert loud.smallest is None or loud.smallest > quiet.smallest
+    assert quiet.later is not None
+    assert loud.later is None or loud.later > quiet.later
 
 
 def test_the_same_runs_give_the_same_answer() -> None:
@@ -54,7 +55,7 @@ def test_the_same_runs_give_the_same_answer() -> None:
 
 def test_what_never_fails_has_no_threshold() -> None:
     found = study.study("reliability.Reliability.track_failure_rate", [(0.0, None)] * 12)
-    assert (found.threshold, found.young, found.smallest) == (0.0, 0.0, 0.0)
+    assert (found.threshold, found.young, found.soon, found.later) == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_step_between_the_halves_is_an_alarm_on_the_real_history() -> None:
@@ -80,7 +81,8 @@ def test_an_alarm_that_a_later_look_withdraws_counts() -> None:
 
 def test_parameters_with_the_same_threshold_have_one_key_and_others_one_each() -> None:
     shares = {"a.B.c(1)": 0.1, "a.B.c(12)": 0.3, "a.B.c('x - y')": 0.1, "a.B.d(1)": 0.2, "a.B.d(2)": 0.2, "a.B.e": 0.0}
-    found = study.thresholds([Studied(name, 12, 0.1, each, 0, 0, 0, 1000, 0.1, 0.1) for name, each in shares.items()])
+    studied = [Studied(name, 12, 0.1, each, 0, 0, 0, 1000, 0.1, 0.1, 0.1) for name, each in shares.items()]
+    found = study.thresholds(studied)
 
     assert len(found) == 5
     assert r"a\.B\.c\('x - y'\)" in found
@@ -89,8 +91,8 @@ def test_parameters_with_the_same_threshold_have_one_key_and_others_one_each() -
 
 
 def test_the_page_counts_by_kind_what_is_found() -> None:
-    def studied(name: str, young: float | None, smallest: float | None) -> Studied:
-        return Studied(name, 12, 0.1, 0.1, 0, 0, 0, 1000, young, smallest)
+    def studied(name: str, soon: float | None, later: float | None) -> Studied:
+        return Studied(name, 12, 0.1, 0.1, 0, 0, 0, 1000, None, soon, later)
 
     ratios = [studied("ratios.Ratio.track_ratio('x')", 0.125, 0.1), studied("ratios.Ratio.track_ratio('y')", 0.1, 0.1)]
     times = [studied("actions.File.time_read", None, 1.0), studied("ratios.Ratio.track_ours('x')", None, None)]
