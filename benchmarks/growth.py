@@ -26,7 +26,7 @@ from benchmarks.common import (
     read_whole,
     requested,
 )
-from benchmarks.once import MeasuredOnce
+from benchmarks.once import MeasuredOnce, reason, unless_failed
 from benchmarks.resources import sessions_mb
 from benchmarks.session import shared_session
 
@@ -86,7 +86,7 @@ class _InTurns(Curve[dict[str, Points | str]]):
                     try:
                         curve.turn(runtime, seconds.setdefault(name, {}))
                     except Exception as error:
-                        wrong[name] = f"{type(error).__name__}: {error}"
+                        wrong[name] = reason(error)
         return {name: _medians(points) for name, points in seconds.items()} | wrong
 
     @classmethod
@@ -100,10 +100,7 @@ class _InTurns(Curve[dict[str, Points | str]]):
         Raises:
             AssertionError: it could not be measured.
         """
-        found = self.measured()[type(self).__name__]
-        if isinstance(found, str):
-            raise AssertionError(found)
-        return found[kind, value]
+        return unless_failed(self.measured()[type(self).__name__])[kind, value]
 
 
 def _medians(seconds: Seconds) -> Points:

@@ -12,6 +12,22 @@ from benchmarks.board import Board
 _BEGUN = "begun"
 
 
+def reason(error: Exception) -> str:
+    """Return what is kept of an error."""
+    return f"{type(error).__name__}: {error}"
+
+
+def unless_failed[Part](part: Part | str) -> Part:
+    """Return a part of what was measured.
+
+    Raises:
+        AssertionError: it could not be measured; it is the reason.
+    """
+    if isinstance(part, str):
+        raise AssertionError(part)
+    return part
+
+
 class MeasuredOnce[Found]:
     """Base of the benchmarks that share what is found by one measurement: those of one class, and of its subclasses."""
 
@@ -48,4 +64,4 @@ class MeasuredOnce[Found]:
         try:
             return self.measure(), ""
         except Exception as error:  # whatever it is, each benchmark must say it
-            return None, f"{type(error).__name__}: {error}"
+            return None, reason(error)

@@ -16,7 +16,7 @@ from benchmarks.actions import served_page
 from benchmarks.awake import awake
 from benchmarks.clock import speed
 from benchmarks.common import act, keep_warm, not_when_quick, only_on_request, quick, requested
-from benchmarks.once import MeasuredOnce
+from benchmarks.once import MeasuredOnce, reason, unless_failed
 from benchmarks.pairs import FURTHER_PAIRS, PAIRS, REQUESTED_PAIRS, Beside, Pair
 from benchmarks.references import BareBrowser
 from benchmarks.session import shared_session
@@ -82,10 +82,7 @@ class Ratio(MeasuredOnce[dict[str, Found | str]]):
         return self._of(pair).reference
 
     def _of(self, pair: str) -> Found:
-        found = self.measured()[pair]
-        if isinstance(found, str):
-            raise AssertionError(found)
-        return found
+        return unless_failed(self.measured()[pair])
 
     track_ratio.pretty_name = "Ratio to the reference"  # type: ignore[attr-defined]
     track_ratio.unit = "ratio"  # type: ignore[attr-defined]
@@ -150,7 +147,7 @@ def _measure(pair: Callable[[Beside], Pair], beside: Beside) -> Found | str:
     try:
         return interleaved(pair(beside))
     except Exception as error:  # of this pair alone: the others can still be measured
-        return f"{type(error).__name__}: {error}"
+        return reason(error)
 
 
 def _together(rounds: Sequence[Found | str]) -> Found | str:

@@ -60,9 +60,9 @@ class SessionBenchmark:
     warm_sessions = 0
     timeout = 120.0
     timer: Callable[[], float] = clock
-    # Each of three rounds over the suite has up to 5 samples: the speed of this machine stays for some ten seconds what
-    # it is, so that what is measured all at once differs from run to run by 1.5 times as much. A sample is of as many
-    # calls as take 0.03 s: ten times the clock's work, and short enough that the machine is much the same at both ends.
+    # Each of three rounds over the suite has up to 5 samples: what a moment does to all of them at once, it does to a
+    # third of them. A sample is of as many calls as take 0.03 s: ten times the clock's work, and short enough that the
+    # machine is much the same at both ends.
     rounds = 3
     warmup_time = 0.05
     sample_time = 0.03
