@@ -63,7 +63,7 @@ def below(pid: int) -> list[psutil.Process]:
 def gone(processes: list[psutil.Process], timeout_s: float = 15) -> bool:
     """Wait until all of them have ended; return whether they have."""
     _, alive = psutil.wait_procs(processes, timeout=timeout_s)
-    return all(_is_zombie(process) for process in alive)
+    return all(ended(process) for process in alive)
 
 
 def removed(path: Path, timeout_s: float = 15) -> bool:
@@ -74,7 +74,8 @@ def removed(path: Path, timeout_s: float = 15) -> bool:
     return not path.exists()
 
 
-def _is_zombie(process: psutil.Process) -> bool:
+def ended(process: psutil.Process) -> bool:
+    """Return whether it has ended, be it that its parent has not looked yet (a zombie)."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -86,7 +87,7 @@ def mentioning(text: str) -> list[int]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid == os.getpid() or _is_zombie(process):
+            if process.pid == os.getpid() or ended(process):
                 continue
             if text in " ".join([*process.cmdline(), *process.environ().values()]):
                 found.append(process.pid)
