@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,13 @@ def below(pid: int) -> list[psutil.Process]:
     """Return the process and all below it."""
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill them. The end of one may be that of the others, too."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def gone(processes: list[psutil.Process], timeout_s: float = 15) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from support import ROOT, clean_environment, gone, mentioning, shared_memory
+from support import ROOT, clean_environment, gone, kill, mentioning, shared_memory
 
 #: Added to a copy of the benchmarks. Each says what it knows, and ends when it is told to.
 PROBE = """
@@ -133,8 +133,7 @@ def start() -> Iterator[Any]:
         for run in runs:
             run.asv.kill()
             run.asv.wait()
-            for process in run.processes():
-                process.kill()
+            kill(run.processes())
 
 
 def test_the_benchmarks_of_a_run_share_one_cluster_which_ends_with_it(start: Any) -> None:

@@ -6,13 +6,12 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psutil
 import pytest
-from support import below, gone
+from support import below, gone, kill
 
 from openhands_ray.errors import (
     ClusterError,
@@ -222,14 +221,12 @@ def test_a_session_that_is_killed_under_its_action(make_runtime: MakeRuntime, vi
     info = stream.runtime._session.info
     found = below(info["executor_pid"])
 
-    def kill() -> None:
+    def kill_when_begun() -> None:
         while "begun" not in stream.runtime.list_files():
             assert not stream.statuses
-        for process in found if victim == "executor" else [psutil.Process(info["pid"])]:
-            with suppress(psutil.NoSuchProcess):  # it went with the one before
-                process.kill()
+        kill(found if victim == "executor" else [psutil.Process(info["pid"])])
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill_when_begun)
     killer.start()
     stream.act(command("mkfifo go; echo x > /workspace/begun; read -r x < go"))
     killer.join()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from local_runtime import ask
-from support import below, ended, gone, run_python
+from support import below, ended, gone, kill, run_python
 
 from openhands_ray.config import Settings
 from openhands_ray.worker.sandbox import sandbox_problem
@@ -293,8 +293,7 @@ def test_a_session_whose_process_was_killed_is_replaced(make_runtime: MakeRuntim
     first = make_runtime("killed")
     output(first, "v=7")
     found = processes(first)
-    for process in found:
-        process.kill()
+    kill(found)
     while not ended(found[0]):  # at once: its parent, the actor, has hardly looked yet
         pass
     for each in (first.check_if_alive, lambda: make_runtime("killed", attach_to_existing=True)):

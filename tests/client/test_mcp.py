@@ -8,13 +8,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from support import below, gone
+from support import below, gone, kill
 
 if TYPE_CHECKING:
     from conftest import MakeRuntime
@@ -229,9 +228,7 @@ def test_clients_that_share_a_session_have_servers_of_their_own(make_runtime: Ma
 def test_a_lost_session(make_runtime: MakeRuntime) -> None:
     runtime = with_servers(make_runtime, server("one"))
     assert result(runtime, "count") == 1
-    for process in below(runtime._session.info["executor_pid"]):
-        with suppress(psutil.NoSuchProcess):  # the first takes the others with it
-            process.kill()
+    kill(below(runtime._session.info["executor_pid"]))
     with pytest.raises(ValueError, match="No MCP clients found"):
         call(runtime, "count")
     runtime.close()
