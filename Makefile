@@ -63,7 +63,7 @@ compare: setup ## Measure where BASE= (by default main) and HEAD part, and HEAD,
 report: setup ## Write the validation report of the newest measured commit, .asv/report.html
 	@$(BIN)/openhands-ray report --html --output .asv/report.html
 
-aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds must be
+aa: setup ## Measure HEAD RUNS= times (by default 8) and print the noise, above which thresholds for single runs must be
 	@scripts/aa "$(RUNS)" "$(BENCH)" $(ASV_FLAGS)
 
 aa-study: setup ## Write docs/noise.md, and the thresholds, from the runs that `make aa` kept of a commit (AA=, by default the newest)

@@ -148,7 +148,7 @@ def _report(
     comparisons = compare_all(
         previous.measurements if previous else {},
         snapshot.measurements,
-        history.thresholds,
+        history.single_run_thresholds,
         complete=against_base,
         acknowledged=accepted,
     )

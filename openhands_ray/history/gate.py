@@ -2,7 +2,8 @@
 
 A value is worse when both hold:
 
-1. It rose by more than the benchmark's threshold, its entry in ``regressions_thresholds`` of ``asv.conf.json``.
+1. It rose by more than the benchmark's threshold in ``asv.conf.json``: of its entries in ``regressions_thresholds`` and
+   in ``single_run_thresholds`` the larger. asv compares levels of several commits, and single runs differ by more.
 2. The rise is beyond the noise. Where asv has stored samples of both, enough for it, that is the exact test of Mann and
    Whitney, at 1 in 500; otherwise asv's 99 % intervals must not overlap. Either way the middle halves of the samples
    must not overlap: samples of one process are alike, so that a burst of other work in one of two rounds convinces any
@@ -97,7 +98,7 @@ def compare_all(
     Args:
         before: by ``Measurement.name``.
         after: likewise.
-        thresholds: as in ``regressions_thresholds`` of asv's configuration.
+        thresholds: as ``History.single_run_thresholds``.
         complete: whether a benchmark that was measured before and is missing now, or skips itself, is broken.
         acknowledged: names of those whose rise is known and accepted.
     """

@@ -15,7 +15,6 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from asv.config import Config
 from asv.util import human_value
 from rich.console import Console
 from rich.markup import escape
@@ -33,7 +32,7 @@ class Noise:
         name: with its parameters.
         unit: asv's.
         values: one for each run, in order; asv's median of the run's samples. Failed and skipped ones are left out.
-        threshold: the relative increase that counts as a regression.
+        threshold: the relative increase that counts between single runs.
     """
 
     name: str
@@ -64,7 +63,7 @@ def noise(snapshots: Sequence[Snapshot], thresholds: Mapping[str, float]) -> lis
 
     Args:
         snapshots: of the same commit, in the order of the runs.
-        thresholds: as in ``regressions_thresholds`` of asv's configuration.
+        thresholds: as ``History.single_run_thresholds``.
     """
     measured: dict[str, list[float]] = {}
     units: dict[str, str] = {}
@@ -124,11 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=Path(CONFIGURATION), help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
-        snapshots = History(options.config).snapshots(options.commit)
+        history = History(options.config)
+        snapshots = history.snapshots(options.commit)
     except HistoryError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print_noise(noise(snapshots, Config.load(str(options.config)).regressions_thresholds), console())
+    print_noise(noise(snapshots, history.single_run_thresholds), console())
     return 0
 
 

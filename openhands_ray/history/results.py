@@ -96,6 +96,16 @@ class Snapshot:
     conditions: Mapping[str, str] = field(default_factory=dict)
 
 
+def single_run_thresholds(configuration: Config) -> dict[str, float]:
+    """Returns the relative increases that count between two runs, by patterns; see ``noise.threshold``.
+
+    Those of ``regressions_thresholds``, which asv takes for levels of several commits, and those of
+    ``single_run_thresholds`` in the same file, which asv does not read.
+    """
+    site, single = configuration.regressions_thresholds, getattr(configuration, "single_run_thresholds", {})
+    return {key: max(site.get(key, 0.0), single.get(key, 0.0)) for key in [*site, *single]}
+
+
 class History:
     """What ASV knows of a project: its benchmarks, and their results at each commit.
 
@@ -149,9 +159,9 @@ class History:
         return list(self._repo.get_hashes_from_range(commit))
 
     @property
-    def thresholds(self) -> Mapping[str, float]:
-        """The relative increases of asv's configuration, by patterns; see ``noise.threshold``."""
-        return dict(self._conf.regressions_thresholds)
+    def single_run_thresholds(self) -> Mapping[str, float]:
+        """The relative increases that count between two runs, by patterns; see ``noise.threshold``."""
+        return single_run_thresholds(self._conf)
 
     def between(self, base: str, head: str) -> frozenset[str]:
         """Returns the full hashes of what came after one commit, up to another."""

@@ -47,7 +47,7 @@ COMMITS, LOOK_EVERY = 1000, 50
 BLOCK = 3
 
 #: Long histories from which a threshold comes; those that are then counted; histories for each planted slowdown.
-TRAINING, COUNTED, PLANTED = 4, 1, 20
+TRAINING, COUNTED, PLANTED = 8, 1, 20
 
 #: Commits of a young history and of a long one with a planted slowdown. asv takes a step for noise the sooner, the
 #: shorter the history is: the price of a step that it reckons with falls with the length.
@@ -82,10 +82,12 @@ class Studied:
         name: with its parameters.
         runs: how many there are.
         spread: how far the largest of them is above the smallest, relative to it.
-        threshold: the smallest that gives no alarm on histories resampled from the first half of them, and is above the
-            difference between any two of it.
+        threshold: the smallest that gives no alarm on the history that the first half of them makes, and on those
+            resampled from it: for the site, which compares levels of several commits.
+        single: the smallest that is above it, and above the difference between any two runs of that half: for the
+            check, which compares one run with another.
         real: alarms on the history that the runs themselves make.
-        pairs: runs of the second half that are further than that above the one before.
+        pairs: runs of the second half that are further than ``single`` above the one before.
         alarms: on the long histories resampled from the second half.
         commits: of those histories together.
         young: the smallest slowdown of ``STEPS`` that is always found soon in a young history; None where the largest
@@ -98,6 +100,7 @@ class Studied:
     runs: int
     spread: float
     threshold: float
+    single: float
     real: int
     pairs: int
     alarms: int
@@ -167,15 +170,10 @@ def alarms(seen: Sequence[Steps], threshold: float) -> int:
 
 
 def least_threshold(samples: Sequence[Sample], chance: random.Random) -> float:
-    """Returns the smallest threshold of ``STEPS`` above all differences, and without an alarm in long histories.
-
-    The site would need no more than that there is no alarm. But the check of one commit beside another has little else
-    to go by than the threshold, and nothing where a benchmark is measured once.
-    """
-    seen = [look for _ in range(TRAINING) for look in looks(resampled(samples, COMMITS, chance))]
-    spread = _spread(samples)
-    enough = (step for step in STEPS if spread <= step and not alarms(seen, step))
-    return next(enough, STEPS[-1])
+    """Returns the smallest threshold of ``STEPS`` without an alarm, here and in long histories resampled from this."""
+    resampled_looks = (look for _ in range(TRAINING) for look in looks(resampled(samples, COMMITS, chance)))
+    seen = [_steps(samples), *resampled_looks]
+    return next((step for step in STEPS if not alarms(seen, step)), STEPS[-1])
 
 
 def _spread(samples: Sequence[Sample]) -> float:
@@ -213,10 +211,11 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
     """Studies one benchmark. Its chances are its own, so that the same runs give the same answer."""
     chance = random.Random(name)
     if not any(value for value, _ in samples):  # failures: whatever is not zero is worse
-        return Studied(name, len(samples), 0.0, 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0, 0.0, 0.0)
+        return Studied(name, len(samples), 0.0, 0.0, 0.0, 0, 0, 0, COUNTED * COMMITS, 0.0, 0.0, 0.0)
     half = len(samples) // 2
     first, second = samples[:half], samples[half:]
     threshold = least_threshold(first, chance)
+    single = max(threshold, next((step for step in STEPS if step >= _spread(first)), STEPS[-1]))
     steps = [step for step in STEPS if step >= threshold]
     soon = smallest_found(second, steps, threshold, LONG, SOON, chance)
     smaller = [step for step in steps if soon is None or step < soon]  # what is found soon is found later
@@ -226,8 +225,9 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
         len(samples),
         _spread(samples),
         threshold,
+        single,
         len(_jumps(_steps(samples), threshold)),
-        sum(after > (1 + threshold) * before for (before, _), (after, _) in pairwise(second)),
+        sum(after > (1 + single) * before for (before, _), (after, _) in pairwise(second)),
         sum(alarms(seen, threshold) for seen in counted),
         COUNTED * COMMITS,
         smallest_found(second, steps, threshold, YOUNG, SOON, chance),
@@ -236,17 +236,27 @@ def study(name: str, samples: Sequence[Sample]) -> Studied:
     )
 
 
-def thresholds(found: Sequence[Studied]) -> dict[str, float]:
-    """Returns asv's ``regressions_thresholds``: one for a benchmark whose parameters have the same, else for each."""
-    by_name: dict[str, list[Studied]] = {}
-    for each in found:
-        by_name.setdefault(each.name.partition("(")[0], []).append(each)
+def thresholds(found: Sequence[Studied]) -> dict[str, dict[str, float]]:
+    """Returns what asv.conf.json should say: of all, and for single runs of those that need more."""
+    site = _keys({each.name: each.threshold for each in found})
+    single = _keys({each.name: each.single for each in found})
+    return {
+        "regressions_thresholds": site,
+        "single_run_thresholds": {key: share for key, share in single.items() if share != site.get(key)},
+    }
+
+
+def _keys(shares: dict[str, float]) -> dict[str, float]:
+    """Returns one key for a benchmark whose parameters have the same, else one for each."""
+    by_name: dict[str, dict[str, float]] = {}
+    for name, share in shares.items():
+        by_name.setdefault(name.partition("(")[0], {})[name] = share
     keys: dict[str, float] = {}
     for name, some in by_name.items():
-        if len({each.threshold for each in some}) == 1:
-            keys[_pattern(name) + r"\b"] = some[0].threshold
+        if len(set(some.values())) == 1:
+            keys[_pattern(name) + r"\b"] = next(iter(some.values()))
         else:
-            keys |= {_pattern(each.name): each.threshold for each in some}
+            keys |= {_pattern(each): share for each, share in some.items()}
     return keys
 
 
@@ -263,10 +273,11 @@ between them. `make aa` makes the runs, `make aa-study` this page.
 - Taken for a history of {runs} commits: the site flags {real} of {count} benchmarks.
 - Histories of {length:,} commits, resampled from the second half of the runs in blocks of {block} and looked at every
   {every} commits: {alarms} alarms in {commits:,} benchmark-commits, {rate:.2f} per 1,000.
-- Each run of the second half beside the one before: {pairs} of {compared:,} benchmarks are above their threshold,
-  before any test for noise.
-- The threshold is the smallest that gives no alarm on histories resampled from the first half of the runs, and is above
-  the difference between any two of those: `openhands-ray check` has little else to go by.
+- The threshold is the smallest that gives no alarm on the history that the first half of the runs makes, and on
+  {training} of {length:,} commits resampled from it. The site goes by it, which compares levels of several commits.
+- `openhands-ray check` compares one run with another, and has little else to go by: for single runs, the threshold is
+  also above the difference between any two runs of the first half. Each run of the second half beside the one before:
+  {pairs} of {compared:,} benchmarks are above that, before any test for noise.
 - The last columns are the smallest slowdowns that are always found with it, on their commit or one beside it: planted
   in {planted} histories of {young} commits, {soon} before the end, and of {long:,}, {soon} and {later} before the end.
   asv takes a step for noise that hangs together, the longer the shorter the history is, until more commits follow.
@@ -278,8 +289,8 @@ only {soon} have:
 |---|--:|{aligned}
 {kinds}
 
-| benchmark | runs | they differ by | threshold | alarms per 1,000 | found in {young} | in {long:,} | {later} later |
-|---|--:|--:|--:|--:|--:|--:|--:|
+| benchmark | runs | differ by | threshold | single runs | per 1,000 | found in {young} | in {long:,} | {later} later |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|
 {rows}
 
 {machine}{cost}"""
@@ -304,6 +315,7 @@ def page(found: Sequence[Studied], folder: Path) -> str:
         compared=sum(max(0, each.runs - each.runs // 2 - 1) for each in found),
         block=BLOCK,
         every=LOOK_EVERY,
+        training=TRAINING,
         alarms=flagged,
         commits=commits,
         rate=1000 * flagged / commits,
@@ -356,7 +368,8 @@ def _row(each: Studied) -> str:
     ]
     rate = f"{1000 * each.alarms / each.commits:.1f}"
     spread = _percent(round(each.spread, 3))
-    return f"| {each.name} | {each.runs} | {spread} | {_percent(each.threshold)} | {rate} | {' | '.join(smallest)} |"
+    limits = f"{_percent(each.threshold)} | {_percent(each.single)}"
+    return f"| {each.name} | {each.runs} | {spread} | {limits} | {rate} | {' | '.join(smallest)} |"
 
 
 def _percent(share: float) -> str:

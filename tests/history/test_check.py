@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from asv.util import load_json
 from project import MakeProject, Project, Samples, benchmark, git
 from rich.console import Console
 
@@ -120,6 +121,17 @@ def test_a_planted_slowdown_is_worse(project: Project) -> None:
 
     assert report.status is Status.WORSE
     assert "1 worse" in conclusion(report)
+
+
+@pytest.mark.parametrize(("single", "status"), [(1.0, Status.WORSE), (2.5, Status.FINE)])
+def test_single_runs_may_differ_by_more_than_the_levels_of_the_site(
+    project: Project, single: float, status: Status
+) -> None:
+    configuration = load_json(str(project.configuration), js_comments=True)
+    configuration["single_run_thresholds"] = {r"actions\.File\.time_write\b": single}
+    project.configuration.write_text(json.dumps(configuration))
+
+    assert checked(project, GOOD, GOOD | {WRITE: SLOW}).status is status
 
 
 def test_noise_is_fine_and_is_called_noise(project: Project) -> None:

@@ -106,7 +106,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 def _raise_thresholds(configuration: Path) -> None:
     settings = load_json(str(configuration), js_comments=True)
-    settings["regressions_thresholds"] = {"": THRESHOLD}
+    settings |= {"regressions_thresholds": {"": THRESHOLD}, "single_run_thresholds": {}}
     configuration.write_text(json.dumps(settings))
 
 

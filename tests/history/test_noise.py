@@ -9,8 +9,8 @@ from project import CONFIGURATION, MakeProject, benchmark
 from rich.console import Console
 from support import ROOT, discovered_benchmarks
 
-from openhands_ray.history.noise import Noise, main, matching, noise, print_noise
-from openhands_ray.history.results import Measurement, Series, Snapshot, parameter_labels
+from openhands_ray.history.noise import Noise, main, matching, noise, print_noise, threshold
+from openhands_ray.history.results import Measurement, Series, Snapshot, parameter_labels, single_run_thresholds
 
 READ = "actions.File.time_read"
 FAILURES = "reliability.Reliability.track_failure_rate"
@@ -96,11 +96,27 @@ def test_every_benchmark_has_one_threshold(names: set[str]) -> None:
     assert {key for key in thresholds if not any(list(matching(name, {key: 0})) for name in names)} == set()
 
 
+def test_every_key_for_single_runs_is_of_a_benchmark_and_more_than_the_one_for_the_site(names: set[str]) -> None:
+    configuration = Config.load(str(CONFIGURATION))
+    single = configuration.single_run_thresholds
+    of = {name: list(matching(name, single)) for name in names}
+
+    assert {key for key in single if not any(list(matching(name, {key: 0})) for name in names)} == set()
+    assert {name for name, found in of.items() if len(found) > 1} == set()
+    site = {name: next(matching(name, configuration.regressions_thresholds)) for name in names}
+    assert {name for name, found in of.items() if found and found[0] < site[name]} == set()
+
+
 def test_no_threshold_is_below_what_the_study_says(names: set[str]) -> None:
-    thresholds = Config.load(str(CONFIGURATION)).regressions_thresholds
+    configuration = Config.load(str(CONFIGURATION))
     rows = [line.strip("| ").split(" | ") for line in (ROOT / "docs/noise.md").read_text("utf-8").splitlines()]
-    studied = {row[0]: float(row[3].removesuffix(" %")) / 100 for row in rows if row[0] in names}
-    below = {name for name, least in studied.items() if next(matching(name, thresholds)) < least}
+    studied = [(row[0], _share(row[3]), _share(row[4])) for row in rows if row[0] in names]
+    single = single_run_thresholds(configuration)
 
     assert len(studied) > 100
-    assert below == set()
+    assert [name for name, least, _ in studied if threshold(name, configuration.regressions_thresholds) < least] == []
+    assert [name for name, _, least in studied if threshold(name, single) < least] == []
+
+
+def _share(percent: str) -> float:
+    return float(percent.removesuffix(" %")) / 100

@@ -81,8 +81,8 @@ def test_an_alarm_that_a_later_look_withdraws_counts() -> None:
 
 def test_parameters_with_the_same_threshold_have_one_key_and_others_one_each() -> None:
     shares = {"a.B.c(1)": 0.1, "a.B.c(12)": 0.3, "a.B.c('x - y')": 0.1, "a.B.d(1)": 0.2, "a.B.d(2)": 0.2, "a.B.e": 0.0}
-    studied = [Studied(name, 12, 0.1, each, 0, 0, 0, 1000, 0.1, 0.1, 0.1) for name, each in shares.items()]
-    found = study.thresholds(studied)
+    studied = [Studied(name, 12, 0.1, each, each, 0, 0, 0, 1000, 0.1, 0.1, 0.1) for name, each in shares.items()]
+    found = study.thresholds(studied)["regressions_thresholds"]
 
     assert len(found) == 5
     assert r"a\.B\.c\('x - y'\)" in found
@@ -90,9 +90,23 @@ def test_parameters_with_the_same_threshold_have_one_key_and_others_one_each() -
         assert [value for key, value in found.items() if re.match(key, f"{name}@main")] == [share]
 
 
+def test_single_runs_have_a_threshold_of_their_own_only_where_it_is_another() -> None:
+    shares = {"a.B.c(1)": (0.1, 0.1), "a.B.c(2)": (0.1, 0.3), "a.B.d": (0.2, 0.4), "a.B.e": (0.2, 0.2)}
+    studied = [Studied(name, 12, 0.1, *each, 0, 0, 0, 1000, 0.1, 0.1, 0.1) for name, each in shares.items()]
+    found = study.thresholds(studied)
+
+    assert found["single_run_thresholds"] == {r"a\.B\.c\(1\)": 0.1, r"a\.B\.c\(2\)": 0.3, r"a\.B\.d\b": 0.4}
+
+
+def test_single_runs_may_differ_by_more_than_levels_do() -> None:
+    found = study.study(NAME, noisy(0.3))
+    assert found.threshold < 0.25 <= found.single
+    assert found.pairs == 0
+
+
 def test_the_page_counts_by_kind_what_is_found() -> None:
     def studied(name: str, soon: float | None, later: float | None) -> Studied:
-        return Studied(name, 12, 0.1, 0.1, 0, 0, 0, 1000, None, soon, later)
+        return Studied(name, 12, 0.1, 0.1, 0.1, 0, 0, 0, 1000, None, soon, later)
 
     ratios = [studied("ratios.Ratio.track_ratio('x')", 0.125, 0.1), studied("ratios.Ratio.track_ratio('y')", 0.1, 0.1)]
     times = [studied("actions.File.time_read", None, 1.0), studied("ratios.Ratio.track_ours('x')", None, None)]
