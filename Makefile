@@ -94,7 +94,8 @@ soak: setup ## Do many actions and sessions, write docs/soak.md (ACTIONS=, OPENI
 	@$(BIN)/python -W ignore tests/soak.py docs/soak.json > docs/soak.md
 	@echo "Written: docs/soak.md"
 
-test: setup ## Pass the tests, every behaviour once (PYTEST_FLAGS=; a part without such tests has pytest's status 5)
+# pytest's status is 5 where none of a part's tests was asked for.
+test: setup ## Pass the tests, every behaviour once (PYTEST_FLAGS=)
 	@start=$$(date +%s); beside=0; alone=0; mkdir -p .cache; \
 	$(BIN)/python -m pytest -m "not long and not alone" --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--junit-xml .cache/tests-side-by-side.xml $(PYTEST_FLAGS) || beside=$$?; \

@@ -289,7 +289,7 @@ only {soon} have:
 |---|--:|{aligned}
 {kinds}
 
-| benchmark | runs | differ by | threshold | single runs | per 1,000 | found in {young} | in {long:,} | {later} later |
+| benchmark | runs | differ by | threshold | single runs | alarms per 1,000 | in {young} | in {long:,} | {later} later |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|
 {rows}
 
